@@ -1,0 +1,84 @@
+"""Serial chains by their URDF joint origins, and where they put the tool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dynamo_policies.errors import UnknownNameError
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Joint:
+    """A revolute joint about its own z axis: origin in the parent link, m and rad, and position limits, rad."""
+
+    name: str
+    xyz: tuple[float, float, float]
+    roll: float
+    lower: float
+    upper: float
+    effort: float  # Nm
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Revolute joints from the base to the flange."""
+
+    joints: tuple[Joint, ...]
+
+    def forward(self, positions: npt.ArrayLike, *, tool_offset_m: float = 0.0) -> tuple[FloatArray, FloatArray]:
+        """Return the tool's position, shape (..., 3) m, and rotation matrix, shape (..., 3, 3), in the base frame.
+
+        `positions` has shape (..., J), rad. The tool lies `tool_offset_m` along the flange's z axis.
+        """
+        q = np.asarray(positions, dtype=np.float64)
+        if q.shape[-1] != len(self.joints):
+            raise ValueError(f"{q.shape[-1]} joint positions given for a chain of {len(self.joints)} joints")
+        rotation = np.broadcast_to(np.eye(3), (*q.shape[:-1], 3, 3))
+        position = np.zeros((*q.shape[:-1], 3))
+        for i, joint in enumerate(self.joints):
+            position = position + rotation @ np.asarray(joint.xyz)
+            rotation = rotation @ _roll(joint.roll) @ _turn_z(q[..., i])
+        return position + rotation[..., :, 2] * tool_offset_m, rotation
+
+
+_HALF = np.pi / 2
+_TURN = 2 * np.pi
+
+# Source: xarm_ros2, default (not "limited") URDF of the xArm 7.
+XARM7 = Chain(
+    (
+        Joint("joint1", (0.0, 0.0, 0.267), 0.0, -_TURN, _TURN, 50.0),
+        Joint("joint2", (0.0, 0.0, 0.0), -_HALF, -2.059, 2.0944, 50.0),
+        Joint("joint3", (0.0, -0.293, 0.0), _HALF, -_TURN, _TURN, 30.0),
+        Joint("joint4", (0.0525, 0.0, 0.0), _HALF, -0.19198, 3.927, 30.0),
+        Joint("joint5", (0.0775, -0.3425, 0.0), _HALF, -_TURN, _TURN, 30.0),
+        Joint("joint6", (0.0, 0.0, 0.0), _HALF, -1.69297, np.pi, 20.0),
+        Joint("joint7", (0.076, 0.097, 0.0), -_HALF, -_TURN, _TURN, 20.0),
+    )
+)
+
+CHAINS: dict[str, Chain] = {"xarm7": XARM7}
+
+
+def chain(name: str) -> Chain:
+    """Return the chain called `name`; UnknownNameError if there is none."""
+    if name not in CHAINS:
+        raise UnknownNameError("kinematics", name, CHAINS)
+    return CHAINS[name]
+
+
+def _roll(angle: float) -> FloatArray:
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
+
+
+def _turn_z(angle: FloatArray) -> FloatArray:
+    c, s = np.cos(angle), np.sin(angle)
+    zero, one = np.zeros_like(c), np.ones_like(c)
+    rows = np.stack([c, -s, zero, s, c, zero, zero, zero, one], axis=-1)
+    return rows.reshape(*np.shape(angle), 3, 3)
