@@ -1,0 +1,43 @@
+"""Packaging of dynamo_policies: a plain Python package that needs no ROS, also built by colcon."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="dynamo_policies",
+    version="0.1.0",
+    description="Learning without ROS: bags, encoders, DynaMo pretraining, policies, bundles.",
+    maintainer="DynaMo on ROS 2 maintainers",
+    maintainer_email="maintainers@dynamo-ros.example.org",
+    license="Apache-2.0",
+    packages=find_packages(include=["dynamo_policies", "dynamo_policies.*"]),
+    package_data={"dynamo_policies": ["py.typed", "**/*.j2", "**/*.yaml"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", ["resource/dynamo_policies"]),
+        ("share/dynamo_policies", ["package.xml"]),
+    ],
+    python_requires=">=3.10,<3.13",
+    install_requires=[
+        "av>=14",
+        "jinja2>=3.1",
+        "matplotlib>=3.8",
+        "numpy>=1.26,<3",
+        "opencv-python-headless>=4.9,<5",
+        "pyyaml>=6",
+        "rich>=13",
+        "rosbags>=0.11,<0.12",
+        "safetensors>=0.5",
+        "scipy>=1.13",
+        "tensorboard>=2.17",
+        "torch>=2.4",
+    ],
+    entry_points={
+        "console_scripts": ["dynamo = dynamo_policies.cli.main:main"],
+        "dynamo.commands": [
+            "pretrain = dynamo_policies.cli.pretrain:COMMAND",
+            "train = dynamo_policies.cli.train:COMMAND",
+            "bags = dynamo_policies.cli.bags:COMMAND",
+            "report = dynamo_policies.cli.report:COMMAND",
+        ],
+    },
+    zip_safe=True,
+)
