@@ -1,0 +1,138 @@
+"""Inverse kinematics: joint positions that bring the tool to a pose, a bounded step at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mink
+import mujoco
+import numpy as np
+import numpy.typing as npt
+
+from dynamo_policies.contract import Contract
+from dynamo_policies.errors import ConfigError, DynamoError
+from dynamo_policies.kinematics import Chain, chain
+from dynamo_policies.observation import Pose
+
+FloatArray = npt.NDArray[np.float64]
+
+# The posture that the redundant joint is drawn to: tool down, elbow up, in the middle of the workspace.
+NOMINAL_RAD: dict[str, tuple[float, ...]] = {"xarm7": (0.0, -0.35, 0.0, 1.25, 0.0, 1.60, -0.70)}
+TOOL_SITE = "tool"
+# Keeps the joints from jumping about near singular poses; small enough that the pose is met to about 0.1 mm.
+POSTURE_COST = 0.04
+POSTURE_RATE = 3.0  # 1/s, how fast the redundant joint drifts to its nominal position
+# Levenberg-Marquardt weight: grows with the square of the error, so that a pose out of reach causes no jitter.
+FRAME_DAMPING = 5.0
+# Metres count more than radians: 1 mm costs as much as 4 mrad.
+POSITION_COST, ORIENTATION_COST = 4.0, 1.0
+
+
+class IkError(DynamoError):
+    """The inverse kinematics can't start or go on from where the arm is."""
+
+
+class InverseKinematics:
+    """Follow tool poses with joint positions that stay near the last ones.
+
+    It moves its own desired positions and never the measured ones, so that gravity and lag of the arm do not feed back
+    into the commands. Positions stay within the limits of contract and chain; no step exceeds the contract's joint
+    velocities. A pose that can't be reached raises no error: the tool goes as near to it as limits allow, in the
+    least-squares sense of the costs above, and stays there.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        arm, links = contract.arm, chain(contract.kinematics)
+        if contract.kinematics not in NOMINAL_RAD or len(arm.joints) != len(links.joints):
+            raise ConfigError(
+                f"kinematics {contract.kinematics!r} with joints {list(arm.joints)} has no inverse kinematics here; "
+                f"possible are {sorted(NOMINAL_RAD)} with all of their joints"
+            )
+        self._model = _kinematic_model(links, contract.tool_offset_m)
+        self._model.jnt_range[:, 0] = np.maximum(self._model.jnt_range[:, 0], arm.lower_rad)
+        self._model.jnt_range[:, 1] = np.minimum(self._model.jnt_range[:, 1], arm.upper_rad)
+        self._slack_rad = arm.first_target_within_rad
+        self._configuration = mink.Configuration(self._model)
+        self._tool = mink.FrameTask(
+            TOOL_SITE,
+            "site",
+            position_cost=POSITION_COST,
+            orientation_cost=ORIENTATION_COST,
+            lm_damping=FRAME_DAMPING,
+        )
+        self._posture = mink.PostureTask(self._model, cost=POSTURE_COST)
+        self._posture.set_target(np.asarray(NOMINAL_RAD[contract.kinematics]))
+        velocities = {joint.name: limit for joint, limit in zip(links.joints, arm.velocity_rad_s)}
+        self._limits = [mink.ConfigurationLimit(self._model), mink.VelocityLimit(self._model, velocities)]
+        self.reset(NOMINAL_RAD[contract.kinematics])
+
+    @property
+    def positions(self) -> FloatArray:
+        """The desired joint positions, shape (J,), rad."""
+        return self._configuration.q.copy()
+
+    @property
+    def pose(self) -> Pose:
+        """The tool pose at the desired joint positions."""
+        transform = self._configuration.get_transform_frame_to_world(TOOL_SITE, "site")
+        return Pose(transform.translation(), np.roll(transform.rotation().wxyz, -1))
+
+    def reset(self, positions: npt.ArrayLike) -> None:
+        """Start again from `positions`, shape (J,), rad; those just outside the limits are moved onto them.
+
+        Raises IkError when a joint is further outside than a first target may lie from the arm.
+        """
+        q = np.asarray(positions, dtype=np.float64)
+        inside = np.clip(q, self._model.jnt_range[:, 0], self._model.jnt_range[:, 1])
+        worst = int(np.argmax(np.abs(q - inside)))
+        if abs(q[worst] - inside[worst]) > self._slack_rad:
+            low, high = self._model.jnt_range[worst]
+            raise IkError(
+                f"{self._model.joint(worst).name} stands at {q[worst]:.3f} rad; possible is {low:.3f} to {high:.3f}"
+            )
+        self._configuration.update(inside)
+
+    def step(self, pose: Pose, dt_s: float) -> FloatArray:
+        """Return the desired joint positions, shape (J,) rad, after moving for `dt_s` seconds towards `pose`."""
+        self._tool.set_target(_transform(pose))
+        self._posture.gain = 1.0 - float(np.exp(-POSTURE_RATE * dt_s))
+        tasks = [self._tool, self._posture]
+        try:
+            velocity = mink.solve_ik(self._configuration, tasks, dt_s, solver="daqp", limits=self._limits)
+        except mink.NoSolutionFound as error:
+            raise IkError(f"no joint step towards {pose} was found from {self.positions.tolist()}") from error
+        self._configuration.integrate_inplace(velocity, dt_s)
+        inside = np.clip(self._configuration.q, self._model.jnt_range[:, 0], self._model.jnt_range[:, 1])
+        self._configuration.update(inside)
+        return self.positions
+
+
+def add_chain(parent: Any, links: Chain) -> list[Any]:
+    """Add the chain's bodies (`link1`, ...) with their joints below the MjSpec body `parent`; return them in order."""
+    bodies = []
+    for i, joint in enumerate(links.joints):
+        half = joint.roll / 2
+        parent = parent.add_body(
+            name=f"link{i + 1}", pos=joint.xyz, quat=[np.cos(half), np.sin(half), 0.0, 0.0]
+        )
+        hinge = mujoco.mjtJoint.mjJNT_HINGE
+        parent.add_joint(name=joint.name, type=hinge, axis=[0, 0, 1], range=[joint.lower, joint.upper])
+        bodies.append(parent)
+    return bodies
+
+
+def _kinematic_model(links: Chain, tool_offset_m: float) -> mujoco.MjModel:
+    """Return a model of the bare chain, with a site where the tool is and no shapes."""
+    spec = mujoco.MjSpec()
+    spec.compiler.degree = False
+    bodies = add_chain(spec.worldbody, links)
+    for body in bodies:  # MuJoCo wants a mass; nothing here moves by forces
+        body.mass, body.inertia, body.explicitinertial = 1.0, [1.0, 1.0, 1.0], True
+    bodies[-1].add_site(name=TOOL_SITE, pos=[0.0, 0.0, tool_offset_m])
+    return spec.compile()
+
+
+def _transform(pose: Pose) -> mink.SE3:
+    return mink.SE3.from_rotation_and_translation(
+        mink.SO3(np.roll(pose.quaternion, 1)), np.asarray(pose.position)
+    )
