@@ -1,0 +1,96 @@
+"""How every node of this project lives: one thread, one executor, a clean end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import get_rmw_implementation_identifier, try_shutdown
+
+from dynamo_policies.errors import DynamoError
+
+PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+# A signal only sets a flag; it is looked at this often while nothing else happens.
+IDLE_S = 0.1
+
+
+class Life:
+    """A node with its executor, until it ends itself or a signal asks for it."""
+
+    def __init__(self, node: Node, ended: threading.Event) -> None:
+        self.node = node
+        self._ended = ended
+        # The multi-threaded executor of rclpy 7 starves its own timers and the events executor spins in vain;
+        # work that takes long belongs on a thread of its own.
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(node)
+
+    @property
+    def going_on(self) -> bool:
+        """Whether nobody has asked for the end yet."""
+        return not self._ended.is_set() and self._executor.context.ok()
+
+    def spin_once(self, timeout_s: float = IDLE_S) -> None:
+        """Run the next callback, waiting at most `timeout_s` for one."""
+        self._executor.spin_once(timeout_sec=timeout_s)
+
+    def end(self) -> None:
+        """Release the executor and the node; Fast DDS leaks its shared memory where this is left out."""
+        self._executor.shutdown()
+        self.node.destroy_node()
+
+
+@contextmanager
+def life(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> Iterator[Life]:
+    """Start rclpy and the node; at the end, also by SIGINT or SIGTERM, destroy it while its topics still work."""
+    ended = threading.Event()
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    previous = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Our handlers, not rclpy's: its own take the context away before a node can say its last words.
+    rclpy.init(args=list(args) if args is not None else None, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        alive = Life(make_node(), ended)
+        try:
+            warn_without_profile(alive.node)
+            yield alive
+        finally:
+            alive.end()
+    finally:
+        try_shutdown()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def run(make_node: Callable[[], Node]) -> int:
+    """Spin the node until it is asked to end; return the exit code, 1 if it could not start."""
+    try:
+        with life(make_node) as alive:
+            while alive.going_on:
+                alive.spin_once()
+    except DynamoError as error:
+        rclpy.logging.get_logger("dynamo").fatal(str(error))
+        return 1
+    return 0
+
+
+def warn_without_profile(node: Node) -> None:
+    """Say once that large messages will be lost because our Fast DDS profile is not in force."""
+    if get_rmw_implementation_identifier() != "rmw_fastrtps_cpp":
+        return
+    if not any(Path(os.environ.get(name, "")).is_file() for name in PROFILE_VARIABLES):
+        node.get_logger().warning(
+            f"neither {' nor '.join(PROFILE_VARIABLES)} names a file: camera images will be lost; "
+            "start the node with our launch files or source env.sh"
+        )

@@ -1,0 +1,95 @@
+"""What tests over real DDS share: a domain of their own, and nodes spun until something holds."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+rclpy = pytest.importorskip("rclpy")
+
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402 (only where rclpy is there)
+from rclpy.node import Node  # noqa: E402
+from rclpy.signals import SignalHandlerOptions  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
+T = TypeVar("T", bound=Node)
+
+
+class Ros:
+    """A running rclpy with one executor for all nodes of a test."""
+
+    def __init__(self) -> None:
+        self.executor = SingleThreadedExecutor()
+        self._nodes: list[Node] = []
+
+    def add(self, node: T) -> T:
+        """Spin `node` with the others from now on, and destroy it when the test ends."""
+        self._nodes.append(node)
+        self.executor.add_node(node)
+        return node
+
+    def node(self, name: str = "tester") -> Node:
+        """Return a new plain node."""
+        return self.add(rclpy.create_node(name))
+
+    def until(self, condition: Callable[[], object], timeout_s: float = 10.0, what: str = "") -> None:
+        """Spin until `condition` holds; the test fails if that takes more than `timeout_s`."""
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what or condition}"
+            self.executor.spin_once(timeout_sec=0.02)
+
+    def spin(self, seconds: float) -> None:
+        """Spin for this long: for claims about rates, or that something does not happen."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.executor.spin_once(timeout_sec=0.02)
+
+    def call(
+        self, node: Node, service_type: type, name: str, request: object, timeout_s: float = 10.0
+    ) -> object:
+        """Return the response of a service, waiting for both the service and the response."""
+        client = node.create_client(service_type, name)
+        self.until(client.service_is_ready, what=f"service {name}")
+        future = client.call_async(request)
+        self.until(future.done, what=f"response of {name}")
+        node.destroy_client(client)
+        return future.result()
+
+    def end(self) -> None:
+        """Destroy all nodes."""
+        self.executor.shutdown()
+        for node in self._nodes:
+            node.destroy_node()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ros_domain() -> Iterator[int]:
+    """A domain that no other run on this machine is likely to use; processes started by tests inherit it."""
+    domain = random.SystemRandom().randrange(1, 100)
+    profile = str(ROOT / "config" / "fastdds.xml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_DOMAIN_ID", str(domain))
+        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        patch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", profile)
+        patch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", profile)
+        yield domain
+
+
+@pytest.fixture
+def ros(ros_domain: int) -> Iterator[Ros]:
+    """A running rclpy, in the tests' domain."""
+    assert os.environ["ROS_DOMAIN_ID"] == str(ros_domain)
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    harness = Ros()
+    try:
+        yield harness
+    finally:
+        harness.end()
+        rclpy.try_shutdown()
