@@ -51,9 +51,7 @@ class Ros:
         while time.monotonic() < deadline:
             self.executor.spin_once(timeout_sec=0.02)
 
-    def call(
-        self, node: Node, service_type: type, name: str, request: object, timeout_s: float = 10.0
-    ) -> object:
+    def call(self, node: Node, service_type: type, name: str, request: object) -> Any:
         """Return the response of a service, waiting for both the service and the response."""
         client = node.create_client(service_type, name)
         self.until(client.service_is_ready, what=f"service {name}")

@@ -51,7 +51,7 @@ class Life:
 
 @contextmanager
 def life(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> Iterator[Life]:
-    """Start rclpy and the node; at the end, also by SIGINT or SIGTERM, destroy it while its topics still work."""
+    """Start rclpy and the node; at the end, also by a signal, destroy it while its topics still work."""
     ended = threading.Event()
 
     def end(_signal: int, _frame: FrameType | None) -> None:
