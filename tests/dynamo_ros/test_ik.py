@@ -98,7 +98,8 @@ def test_no_step_is_faster_or_further_than_the_contract_allows(
             before = ik.positions
             after = ik.step(target, PERIOD_S)
             assert np.all(np.abs(after - before) <= np.array(contract.arm.velocity_rad_s) * PERIOD_S + 1e-6)
-            assert np.all(after >= contract.arm.lower_rad) and np.all(after <= contract.arm.upper_rad)
+            assert np.all(after >= contract.arm.lower_rad)
+            assert np.all(after <= contract.arm.upper_rad)
 
 
 def test_where_it_ends_does_not_depend_on_how_the_arm_came_there(contract: Contract) -> None:

@@ -22,7 +22,7 @@ TOOL_SITE = "tool"
 # Keeps the joints from jumping about near singular poses; small enough that the pose is met to about 0.1 mm.
 POSTURE_COST = 0.04
 POSTURE_RATE = 3.0  # 1/s, how fast the redundant joint drifts to its nominal position
-# Levenberg-Marquardt weight: grows with the square of the error, so that a pose out of reach causes no jitter.
+# Levenberg-Marquardt weight: it grows with the error squared, so that a pose out of reach causes no jitter.
 FRAME_DAMPING = 5.0
 # Metres count more than radians: 1 mm costs as much as 4 mrad.
 POSITION_COST, ORIENTATION_COST = 4.0, 1.0
@@ -35,17 +35,17 @@ class IkError(DynamoError):
 class InverseKinematics:
     """Follow tool poses with joint positions that stay near the last ones.
 
-    It moves its own desired positions and never the measured ones, so that gravity and lag of the arm do not feed back
-    into the commands. Positions stay within the limits of contract and chain; no step exceeds the contract's joint
-    velocities. A pose that can't be reached raises no error: the tool goes as near to it as limits allow, in the
-    least-squares sense of the costs above, and stays there.
+    It moves its own desired positions and never the measured ones, so that gravity and lag of the arm do not
+    feed back into the commands. Positions stay within the limits of contract and chain; no step exceeds the
+    contract's joint velocities. A pose that can't be reached raises no error: the tool goes as near to it as
+    limits allow, in the least-squares sense of the costs above, and stays there.
     """
 
     def __init__(self, contract: Contract) -> None:
         arm, links = contract.arm, chain(contract.kinematics)
         if contract.kinematics not in NOMINAL_RAD or len(arm.joints) != len(links.joints):
             raise ConfigError(
-                f"kinematics {contract.kinematics!r} with joints {list(arm.joints)} has no inverse kinematics here; "
+                f"inverse kinematics: {contract.kinematics!r} with joints {list(arm.joints)} has none here; "
                 f"possible are {sorted(NOMINAL_RAD)} with all of their joints"
             )
         self._model = _kinematic_model(links, contract.tool_offset_m)
@@ -62,7 +62,9 @@ class InverseKinematics:
         )
         self._posture = mink.PostureTask(self._model, cost=POSTURE_COST)
         self._posture.set_target(np.asarray(NOMINAL_RAD[contract.kinematics]))
-        velocities = {joint.name: limit for joint, limit in zip(links.joints, arm.velocity_rad_s)}
+        velocities = {
+            joint.name: limit for joint, limit in zip(links.joints, arm.velocity_rad_s, strict=True)
+        }
         self._limits = [mink.ConfigurationLimit(self._model), mink.VelocityLimit(self._model, velocities)]
         self.reset(NOMINAL_RAD[contract.kinematics])
 
@@ -86,14 +88,12 @@ class InverseKinematics:
         inside = np.clip(q, self._model.jnt_range[:, 0], self._model.jnt_range[:, 1])
         worst = int(np.argmax(np.abs(q - inside)))
         if abs(q[worst] - inside[worst]) > self._slack_rad:
-            low, high = self._model.jnt_range[worst]
-            raise IkError(
-                f"{self._model.joint(worst).name} stands at {q[worst]:.3f} rad; possible is {low:.3f} to {high:.3f}"
-            )
+            name, (low, high) = self._model.joint(worst).name, self._model.jnt_range[worst]
+            raise IkError(f"{name} stands at {q[worst]:.3f} rad; possible is {low:.3f} to {high:.3f}")
         self._configuration.update(inside)
 
     def step(self, pose: Pose, dt_s: float) -> FloatArray:
-        """Return the desired joint positions, shape (J,) rad, after moving for `dt_s` seconds towards `pose`."""
+        """Return the desired joint positions, shape (J,) rad, after `dt_s` seconds towards `pose`."""
         self._tool.set_target(_transform(pose))
         self._posture.gain = 1.0 - float(np.exp(-POSTURE_RATE * dt_s))
         tasks = [self._tool, self._posture]
@@ -108,7 +108,7 @@ class InverseKinematics:
 
 
 def add_chain(parent: Any, links: Chain) -> list[Any]:
-    """Add the chain's bodies (`link1`, ...) with their joints below the MjSpec body `parent`; return them in order."""
+    """Add the chain's bodies (`link1`, ...) and joints below the MjSpec body `parent`; return the bodies."""
     bodies = []
     for i, joint in enumerate(links.joints):
         half = joint.roll / 2
