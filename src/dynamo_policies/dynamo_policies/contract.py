@@ -126,6 +126,9 @@ class ArmSink:
     speed_m_s: float
     turn_rad_s: float
     first_target_within_rad: float
+    tracking_stop_rad: float = 0.15  # commanded less measured joints, beyond which the arm is stopped…
+    tracking_stop_s: float = 0.5  # …once it has lasted this long
+    stale_stop_s: float = 0.5  # an observed stream older than this stops the arm; above its max_age_ms it only holds
     stop: Literal["hold"] = "hold"
 
     def __post_init__(self) -> None:
@@ -136,9 +139,11 @@ class ArmSink:
             _check_length(name, getattr(self, name), 3)
         _check_below("lower_rad", self.lower_rad, "upper_rad", self.upper_rad)
         _check_below("workspace_lower_m", self.workspace_lower_m, "workspace_upper_m", self.workspace_upper_m)
-        positive = (*self.velocity_rad_s, self.speed_m_s, self.turn_rad_s, self.first_target_within_rad)
-        if min(positive) <= 0.0:
-            raise ConfigError("velocity_rad_s, speed_m_s, turn_rad_s and first_target_within_rad must be positive")
+        for name in ("speed_m_s", "turn_rad_s", "first_target_within_rad"):
+            _check_positive(name, getattr(self, name))
+        for name in ("tracking_stop_rad", "tracking_stop_s", "stale_stop_s"):
+            _check_positive(name, getattr(self, name))
+        _check_positive("the least of velocity_rad_s", min(self.velocity_rad_s))
 
     @property
     def period_ns(self) -> int:
@@ -242,6 +247,14 @@ class Contract:
         """The names of the entries of an observation's state vector, in order."""
         return tuple(joint for name in self.proprioception for joint in self.streams[name].joints)
 
+    @property
+    def arm_stream(self) -> str:
+        """The name of the stream that measures the joints which the arm's sink commands."""
+        for name, stream in self.streams.items():
+            if isinstance(stream, JointStream) and stream.joints == self.arm.joints:
+                return name
+        raise ConfigError(f"no stream measures the arm's joints {list(self.arm.joints)} in this order")
+
     def task(self, name: str) -> Task:
         """Return the task called `name`; UnknownNameError if the contract has none."""
         if name not in self.tasks:
@@ -325,6 +338,11 @@ def _check_topics(streams: Mapping[str, Stream]) -> None:
         both_joints = isinstance(stream, JointStream) and isinstance(other, JointStream)
         if not both_joints or set(stream.joints) & set(other.joints):  # type: ignore[attr-defined]  # both are JointStream
             raise ConfigError(f"streams {other_name!r} and {name!r} both read topic {stream.topic!r}")
+
+
+def _check_positive(name: str, value: float) -> None:
+    if value <= 0.0:
+        raise ConfigError(f"{name} is {value:g}; it must be positive")
 
 
 def _check_length(name: str, values: tuple[float, ...], length: int) -> None:

@@ -1,0 +1,34 @@
+"""When a gripper that takes goals, not a stream, is sent one: on change, with hysteresis, not too often."""
+
+from __future__ import annotations
+
+from dynamo_policies.contract import GripperSink
+
+
+class GripperTrigger:
+    """Turns a wish from 0 (open) to 1 (closed) into goals of the gripper's driver."""
+
+    def __init__(self, sink: GripperSink) -> None:
+        self._sink = sink
+        self._interval_ns = round(1e9 / sink.rate_hz)
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget what was sent: the next clear wish sends a goal, whatever the last one was."""
+        self.closed: bool | None = None  # None until a wish lies outside the hysteresis
+        self._sent: bool | None = None
+        self._sent_ns: int | None = None
+
+    def goal(self, wish: float, now_ns: int) -> float | None:
+        """Return the position to send now, in the driver's unit, or None where nothing is to be sent."""
+        if wish > self._sink.close_above:
+            self.closed = True
+        elif wish < self._sink.open_below:
+            self.closed = False
+        if self.closed is None or self.closed == self._sent or self._too_soon(now_ns):
+            return None
+        self._sent, self._sent_ns = self.closed, now_ns
+        return self._sink.closed if self.closed else self._sink.open
+
+    def _too_soon(self, now_ns: int) -> bool:
+        return self._sent_ns is not None and 0 <= now_ns - self._sent_ns < self._interval_ns
