@@ -1,0 +1,159 @@
+"""Image encoders: uint8 frames in, feature vectors out, and how they are kept on disk.
+
+An encoder file is two files: `encoder.safetensors` (weights under torchvision's names) and `encoder.json`
+(what it is and where it came from). A random, never trained encoder is an encoder like any other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dynamo_policies.configs import build
+from dynamo_policies.decode import FrameSettings
+from dynamo_policies.errors import ConfigError
+from dynamo_policies.nets.resnet import FEATURE_SIZE, ResNet18
+from dynamo_policies.tensorfiles import (
+    TensorFileError,
+    file_hash,
+    fill,
+    read_json,
+    read_tensors,
+    write_json,
+    write_tensors,
+)
+
+# ImageNet's mean and deviation for RGB in 0..1: the constants that ResNet weights in the world expect.
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+WEIGHTS_FILE = "encoder.safetensors"
+RECORD_FILE = "encoder.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """What an encoder is: its kind, the square image it was made for (pixels), its first weights' seed."""
+
+    kind: Literal["resnet18"] = "resnet18"
+    image_size: int = 96
+    crop: Literal["center", "none"] = "center"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.image_size < 32:
+            raise ConfigError(
+                f"image_size {self.image_size} is too small for resnet18; at least 32 is possible"
+            )
+
+    @property
+    def feature_size(self) -> int:
+        """How many numbers describe one image."""
+        return FEATURE_SIZE
+
+    @property
+    def frames(self) -> FrameSettings:
+        """How camera images become this encoder's input."""
+        return FrameSettings(size=self.image_size, crop=self.crop)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderRecord:
+    """Where an encoder came from; `objective` is "random" for one that was never trained."""
+
+    config: EncoderConfig
+    objective: str = "random"
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    metrics: dict[str, float] = dataclasses.field(default_factory=dict)
+    contract_hash: str = ""
+    bag_hashes: tuple[str, ...] = ()
+    weights_sha256: str = ""
+
+
+class Encoder(nn.Module):
+    """Images (..., H, W, 3), uint8 or float in 0..1, to features (..., 512); normalises inside."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = ResNet18(torch.Generator().manual_seed(config.seed))
+        self.register_buffer("mean", torch.tensor(MEAN), persistent=False)
+        self.register_buffer("std", torch.tensor(STD), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return features (..., 512) in the dtype of the weights."""
+        leading = images.shape[:-3]
+        features: Tensor = self.trunk(self._normalised(images.reshape(-1, *images.shape[-3:])))
+        return features.reshape(*leading, FEATURE_SIZE)
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        """(N, H, W, 3) uint8 or 0..1 to (N, 3, H, W), which is channels_last in memory without a copy."""
+        weight = self.trunk.conv1.weight
+        precision = weight.dtype if weight.dtype == torch.float64 else torch.float32
+        scaled = images.to(precision)
+        if images.dtype == torch.uint8:
+            scaled = scaled / 255.0
+        return ((scaled - self.mean) / self.std).to(weight.dtype).permute(0, 3, 1, 2)
+
+
+class LoadedEncoder(NamedTuple):
+    """An encoder and the record of where it came from."""
+
+    encoder: Encoder
+    record: EncoderRecord
+
+
+def random_encoder(config: EncoderConfig) -> LoadedEncoder:
+    """Return the encoder that `config.seed` draws, never trained, in evaluation mode."""
+    return LoadedEncoder(_frozen(Encoder(config)), EncoderRecord(config=config))
+
+
+def save_encoder(folder: Path, encoder: Encoder, record: EncoderRecord) -> EncoderRecord:
+    """Write `encoder` and its record into `folder`; return the record with the weights' hash filled in."""
+    if record.config != encoder.config:
+        raise ConfigError(f"the record is of {record.config}, the encoder is {encoder.config}")
+    write_tensors(folder / WEIGHTS_FILE, encoder.trunk.state_dict())
+    record = dataclasses.replace(record, weights_sha256=file_hash(folder / WEIGHTS_FILE))
+    write_json(folder / RECORD_FILE, dataclasses.asdict(record))
+    return record
+
+
+def load_encoder(path: Path | str) -> LoadedEncoder:
+    """Return the encoder in the folder `path` (or of the weights file `path`), frozen, in evaluation mode.
+
+    Raises:
+        TensorFileError: a file is missing or damaged, or names and shapes do not fit the network.
+    """
+    path = Path(path)
+    folder = path.parent if path.suffix == ".safetensors" else path
+    record = parse_record(read_json(folder / RECORD_FILE), where=str(folder / RECORD_FILE))
+    weights = folder / WEIGHTS_FILE
+    if (found := file_hash(weights)) != record.weights_sha256:
+        raise TensorFileError(
+            f"{weights} has sha256 {found} where {RECORD_FILE} says {record.weights_sha256}"
+        )
+    return LoadedEncoder(encoder_from(record.config, read_tensors(weights)[0], where=str(weights)), record)
+
+
+def encoder_from(config: EncoderConfig, tensors: Mapping[str, Tensor], *, where: str) -> Encoder:
+    """Return an encoder of `config` holding `tensors` (torchvision's names), frozen, in evaluation mode."""
+    encoder = Encoder(config)
+    fill(encoder.trunk, tensors, where=where)
+    return _frozen(encoder)
+
+
+def parse_record(values: Mapping[str, Any], *, where: str) -> EncoderRecord:
+    """Return the record in the plain `values` of an `encoder.json`."""
+    return build(EncoderRecord, values, where=where)
+
+
+def _frozen(encoder: Encoder) -> Encoder:
+    return encoder.to(memory_format=torch.channels_last).eval().requires_grad_(requires_grad=False)  # type: ignore[call-overload, no-any-return]  # torch's stubs lack memory_format alone

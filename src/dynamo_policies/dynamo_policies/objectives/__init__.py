@@ -1,0 +1,10 @@
+"""The pretraining objectives that a config may name."""
+
+from __future__ import annotations
+
+from dynamo_policies.objectives.base import Losses, Objective
+from dynamo_policies.objectives.dynamo import Dynamo, DynamoConfig
+
+OBJECTIVES: dict[str, tuple[type[DynamoConfig], type[Dynamo]]] = {"dynamo": (DynamoConfig, Dynamo)}
+
+__all__ = ["OBJECTIVES", "Losses", "Objective"]

@@ -1,0 +1,37 @@
+"""What a pretraining objective offers to the loop that runs it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from dynamo_policies.encoders import Encoder
+
+
+class Losses(NamedTuple):
+    """One forward pass of an objective."""
+
+    total: Tensor  # scalar, to be minimised
+    parts: dict[str, Tensor]  # scalars without gradient, by the name they are logged under
+    embeddings: Tensor  # (N, E) of this batch's images, without gradient
+
+
+class Objective(nn.Module):
+    """A loss over segments of episodes that trains `encoder`.
+
+    Called with segments (B, T, V, H, W, 3) uint8: T consecutive ticks seen by V cameras.
+    """
+
+    encoder: Encoder
+
+    def forward(self, segments: Tensor) -> Losses:
+        """Return the losses of `segments`."""
+        raise NotImplementedError
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the networks to optimise by name; gradients are clipped within each."""
+        raise NotImplementedError
+
+    def after_step(self, progress: float) -> None:
+        """Do what follows an optimiser step; `progress` runs from 0 at the first step towards 1."""
