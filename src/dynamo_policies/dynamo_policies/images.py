@@ -1,0 +1,118 @@
+"""sensor_msgs/Image and CompressedImage to arrays, without loss and without ROS."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from dynamo_policies.errors import ConfigError, UnknownNameError
+
+
+class PixelFormat(NamedTuple):
+    """How one pixel lies in memory."""
+
+    dtype: str
+    channels: int
+
+
+FORMATS: dict[str, PixelFormat] = {
+    "rgb8": PixelFormat("u1", 3),
+    "bgr8": PixelFormat("u1", 3),
+    "rgba8": PixelFormat("u1", 4),
+    "bgra8": PixelFormat("u1", 4),
+    "mono8": PixelFormat("u1", 1),
+    "mono16": PixelFormat("u2", 1),
+    "16UC1": PixelFormat("u2", 1),
+    "32FC1": PixelFormat("f4", 1),
+}
+COLOURS = ("rgb8", "bgr8", "rgba8", "bgra8", "mono8")
+# What cv2.imdecode returns, by number of channels and size of a value.
+DECODED = {(1, 1): "mono8", (3, 1): "bgr8", (4, 1): "bgra8", (1, 2): "mono16"}
+
+
+class ImageError(ConfigError):
+    """An image message contradicts itself or holds what can't be decoded."""
+
+
+def decode_image(message: Any) -> npt.NDArray[Any]:
+    """Return the image in `message`, (H, W) or (H, W, C), in its own type and order of channels.
+
+    16UC1 and mono16 stay uint16 (16UC1: mm), 32FC1 stays float32 (m). Compressed colour comes as BGR.
+
+    Raises:
+        ImageError: data truncated, impossible step, or a codec that cv2 can't read.
+        UnknownNameError: the encoding is not among those supported.
+    """
+    return decode_pixels(message)[0]
+
+
+def decode_pixels(message: Any) -> tuple[npt.NDArray[Any], str]:
+    """Return the image in `message` and the encoding that says what its channels are."""
+    if hasattr(message, "encoding"):
+        return _raw_pixels(message), str(message.encoding)
+    return _compressed_pixels(message)
+
+
+def to_rgb(pixels: npt.NDArray[Any], encoding: str) -> npt.NDArray[np.uint8]:
+    """Return colour or grey `pixels` of 8 bits as (H, W, 3) RGB; `pixels` itself if that is what it is."""
+    if encoding == "rgb8":
+        return pixels
+    if encoding == "bgr8":
+        return np.ascontiguousarray(pixels[..., ::-1])
+    if encoding == "rgba8":
+        return np.ascontiguousarray(pixels[..., :3])
+    if encoding == "bgra8":
+        return np.ascontiguousarray(pixels[..., 2::-1])
+    if encoding == "mono8":
+        return np.repeat(pixels[..., None], 3, axis=2)
+    raise ImageError(f"encoding {encoding!r} is no colour; as colour possible: {', '.join(COLOURS)}")
+
+
+def _raw_pixels(message: Any) -> npt.NDArray[Any]:
+    if message.encoding not in FORMATS:
+        raise UnknownNameError("encoding", message.encoding, FORMATS)
+    form = FORMATS[message.encoding]
+    dtype = np.dtype(form.dtype).newbyteorder(">" if message.is_bigendian else "<")
+    height, width, step = int(message.height), int(message.width), int(message.step)
+    row = width * form.channels * dtype.itemsize
+    buffer = np.frombuffer(message.data, dtype=np.uint8)
+    if min(height, width) < 1 or step < row:
+        raise ImageError(
+            f"{width}x{height} {message.encoding} image with step {step}; at least {row} is possible"
+        )
+    if buffer.size != step * height:
+        raise ImageError(
+            f"{buffer.size} bytes given for a {width}x{height} {message.encoding} image with step {step}; "
+            f"expected {step * height}"
+        )
+    values = buffer.reshape(height, step)[:, :row]
+    if dtype.itemsize > 1:
+        # A padded row may not be a whole number of values, so the padding goes before the type changes.
+        values = (
+            np.ascontiguousarray(values).view(dtype).astype(dtype.newbyteorder(sys.byteorder), copy=False)
+        )
+    shape = (height, width) if form.channels == 1 else (height, width, form.channels)
+    return values.reshape(shape)
+
+
+def _compressed_pixels(message: Any) -> tuple[npt.NDArray[Any], str]:
+    if "compressedDepth" in message.format:
+        raise ImageError(f"format {message.format!r} is not supported; possible: jpeg, png")
+    buffer = np.frombuffer(message.data, dtype=np.uint8)
+    decoded = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED) if buffer.size else None
+    if decoded is None:
+        raise ImageError(
+            f"{buffer.size} bytes of format {message.format!r} are no complete jpeg or png image"
+        )
+    pixels: npt.NDArray[Any] = decoded
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    kind = (channels, pixels.dtype.itemsize)
+    if kind not in DECODED:
+        raise ImageError(
+            f"{channels} channels of {pixels.dtype} in format {message.format!r}; possible: {DECODED}"
+        )
+    return pixels, DECODED[kind]

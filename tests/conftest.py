@@ -1,0 +1,24 @@
+"""Fixtures that several test modules use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bag_factory import write_episode_bag
+from dynamo_policies.contract import Contract, load_contract
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract:
+    """The contract of the xArm kitchen."""
+    return load_contract(ROOT / "config" / "robots" / "xarm_kitchen.yaml")
+
+
+@pytest.fixture(scope="session")
+def episode_bag(contract: Contract, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic episode of 2 s. Shared, so only read it; `bag_factory.write_episode_bag` makes others."""
+    return write_episode_bag(tmp_path_factory.mktemp("bags") / "episode_0", contract)

@@ -1,0 +1,187 @@
+"""Recording episodes into bags."""
+
+import json
+import resource
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from rosbags.rosbag2 import Reader
+
+from bag_factory import Raw, episode_messages, image_message, serialize, write_bag
+from dynamo_policies.bags import MCAP_MAGIC, find_bags, read_info
+from dynamo_policies.contract import Contract
+from dynamo_policies.errors import UnknownNameError
+from dynamo_ros.core.recording import EpisodeWriter, RecordingError, Topic, topics_of
+
+IMAGE_TOPIC = "/fixed/camera/color/image_raw"
+OUTCOME_DEFINITION = "std_msgs/Header header\nstring task\nbool success\n"
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """Let every write past `size` bytes of a file fail, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def read_all(path: Path) -> list[Raw]:
+    with Reader(path) as reader:
+        return [Raw(connection.topic, data, stamp) for connection, stamp, data in reader.messages()]
+
+
+def test_what_is_written_is_read_back_byte_for_byte(contract: Contract, tmp_path: Path) -> None:
+    messages = episode_messages(contract, 0.5)
+    path = write_bag(tmp_path / "episode", contract, messages)
+    assert sorted(read_all(path)) == sorted(messages)
+
+
+def test_the_summary_counts_what_is_in_the_bag(contract: Contract, tmp_path: Path) -> None:
+    messages = episode_messages(contract, 0.5)
+    writer = EpisodeWriter(tmp_path / "episode", contract, "put_yogurt")
+    for raw in messages:
+        writer.write(*raw)
+    assert (writer.messages, writer.dropped) == (len(messages), 0)
+    summary = writer.close("success")
+    assert summary.path == tmp_path / "episode"
+    assert summary.messages == len(messages) == read_info(summary.path).messages
+    assert summary.bytes == sum(len(raw.data) for raw in messages)
+    assert summary.seconds == pytest.approx((messages[-1].receive_ns - messages[0].receive_ns) / 1e9)
+    assert (summary.dropped, summary.error) == (0, "")
+
+
+def test_the_bag_says_what_the_episode_was(contract: Contract, tmp_path: Path) -> None:
+    writer = EpisodeWriter(
+        tmp_path / "episode", contract, "put_yogurt", operator="a", note="first", versions={"dynamo": "1"}
+    )
+    info = read_info(writer.close("failure", "dropped it").path)
+    assert (info.task, info.outcome, info.operator, info.note) == (
+        "put_yogurt",
+        "failure",
+        "a",
+        "first; dropped it",
+    )
+    assert info.prompt == contract.tasks["put_yogurt"].prompt
+    assert info.contract == contract
+    assert info.versions["dynamo"] == "1"
+    assert "rosbags" in info.versions
+
+
+def test_no_bag_is_seen_before_it_is_closed(contract: Contract, tmp_path: Path) -> None:
+    writer = EpisodeWriter(tmp_path / "episode", contract, "put_yogurt")
+    visible = [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
+    assert visible == []
+    writer.close("success")
+    assert [path.name for path in tmp_path.iterdir()] == ["episode"]
+    assert find_bags(tmp_path) == [tmp_path / "episode"]
+
+
+def test_a_discarded_episode_leaves_nothing(contract: Contract, tmp_path: Path) -> None:
+    writer = EpisodeWriter(tmp_path / "episode", contract, "put_yogurt")
+    for raw in episode_messages(contract, 0.2):
+        writer.write(*raw)
+    writer.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_queue_drops_and_counts_by_topic(contract: Contract, tmp_path: Path) -> None:
+    data = serialize(image_message(np.zeros((128, 128, 3), np.uint8)))
+    writer = EpisodeWriter(tmp_path / "episode", contract, "put_yogurt", queue_bytes=2 * len(data))
+    accepted = [writer.write(IMAGE_TOPIC, data, index + 1) for index in range(2000)]
+    dropped = accepted.count(False)
+    assert dropped == writer.dropped > 0
+    summary = writer.close("success")
+    assert (summary.messages, summary.dropped) == (2000 - dropped, dropped)
+    assert read_info(summary.path).dropped == {IMAGE_TOPIC: dropped}
+    assert [raw.receive_ns for raw in read_all(summary.path)] == [
+        i + 1 for i, kept in enumerate(accepted) if kept
+    ]
+
+
+def test_a_full_disk_surfaces_and_keeps_what_was_written(contract: Contract, tmp_path: Path) -> None:
+    data = serialize(image_message(np.zeros((128, 128, 3), np.uint8)))
+    writer = EpisodeWriter(tmp_path / "episode", contract, "put_yogurt")
+    with files_no_larger_than(3 << 20):
+        with pytest.raises(RecordingError, match="File too large"):
+            deque((writer.write(IMAGE_TOPIC, data, index) for index in range(1_000_000)), maxlen=0)
+        summary = writer.close("success")
+    assert "File too large" in summary.error
+    assert summary.dropped > 0
+    assert not (tmp_path / "episode").exists()
+    kept = summary.path / "episode" / "episode.mcap"
+    assert kept.read_bytes().startswith(MCAP_MAGIC)
+    assert kept.stat().st_size > 2 << 20
+
+
+def test_a_disk_that_fills_up_at_the_end_is_told_in_the_summary(contract: Contract, tmp_path: Path) -> None:
+    writer = EpisodeWriter(tmp_path / "episode", contract, "put_yogurt")
+    with files_no_larger_than(64):
+        assert "could not complete" in writer.close("success").error
+
+
+def test_metadata_holds_what_ros2_bag_info_reads(episode_bag: Path) -> None:
+    metadata = yaml.safe_load((episode_bag / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    assert (metadata["version"], metadata["storage_identifier"]) == (9, "mcap")
+    assert metadata["relative_file_paths"] == ["episode_0.mcap"]
+    topic = metadata["topics_with_message_count"][0]["topic_metadata"]
+    assert topic["type"] == "sensor_msgs/msg/Image"
+    assert topic["type_description_hash"].startswith("RIHS01_")
+    assert topic["offered_qos_profiles"][0]["reliability"] == "reliable"
+    assert topic["offered_qos_profiles"][0]["depth"] == 20
+    assert json.loads(metadata["custom_data"]["dropped"]) == {}
+
+
+def test_message_definitions_are_in_the_bag(episode_bag: Path) -> None:
+    with Reader(episode_bag) as reader:
+        assert all("std_msgs/Header header" in connection.msgdef.data for connection in reader.connections)
+
+
+def test_streams_that_share_a_topic_are_recorded_once(contract: Contract) -> None:
+    names = [topic.name for topic in topics_of(contract)]
+    assert names.count("/xarm/joint_states") == 1
+
+
+def test_a_type_of_its_own_is_recorded_with_its_definition(contract: Contract, tmp_path: Path) -> None:
+    topic = Topic("/station/outcome", "dynamo_interfaces/msg/Outcome", definition=OUTCOME_DEFINITION)
+    writer = EpisodeWriter(tmp_path / "episode", contract, "put_yogurt", [topic])
+    writer.write("/station/outcome", b"\x00\x01\x00\x00", 1)
+    path = writer.close("success").path
+    with Reader(path) as reader:
+        (connection,) = (c for c in reader.connections if c.topic == "/station/outcome")
+        assert "bool success" in connection.msgdef.data
+
+
+def test_an_unknown_type_without_definition_is_an_error(contract: Contract, tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="'a/msg/B' of topic '/b' is not known; give its definition"):
+        EpisodeWriter(tmp_path / "episode", contract, "put_yogurt", [Topic("/b", "a/msg/B")])
+
+
+def test_an_existing_bag_is_never_overwritten(contract: Contract, tmp_path: Path) -> None:
+    write_bag(tmp_path / "episode", contract, [])
+    with pytest.raises(RecordingError, match="exists already"):
+        EpisodeWriter(tmp_path / "episode", contract, "put_yogurt")
+
+
+def test_an_unknown_topic_task_or_outcome_is_an_error(contract: Contract, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="task 'put_yoghurt' is unknown; did you mean 'put_yogurt'"):
+        EpisodeWriter(tmp_path / "episode", contract, "put_yoghurt")
+    writer = EpisodeWriter(tmp_path / "episode", contract, "put_yogurt")
+    with pytest.raises(UnknownNameError, match="topic '/other' is unknown"):
+        writer.write("/other", b"", 1)
+    with pytest.raises(UnknownNameError, match="outcome 'good' is unknown"):
+        writer.close("good")
+    writer.discard()
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(contract: Contract, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordingError, match="can't write to"):
+        EpisodeWriter(tmp_path / "file" / "episode", contract, "put_yogurt")
