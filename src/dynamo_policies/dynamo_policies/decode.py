@@ -115,8 +115,8 @@ def resize(image: npt.NDArray[np.uint8], frames: FrameSettings) -> npt.NDArray[n
         return image
     # Areas are averaged when shrinking; when growing, INTER_AREA would only repeat pixels.
     method = cv2.INTER_AREA if min(height, width) >= frames.size else cv2.INTER_LINEAR
-    resized: npt.NDArray[np.uint8] = cv2.resize(image, (frames.size, frames.size), interpolation=method)  #
-        type: ignore[assignment]  # cv2 does not say that uint8 stays uint8 return resized
+    resized = cv2.resize(image, (frames.size, frames.size), interpolation=method)
+    return resized.astype(np.uint8, copy=False)  # for the type checker: cv2 keeps uint8
 
 
 def decode_joints(name: str, stream: JointStream, message: Any) -> npt.NDArray[np.float64] | None:
