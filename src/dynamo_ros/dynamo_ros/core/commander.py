@@ -87,7 +87,8 @@ class Commander:
         self._ik.reset(joints)
         self._gripper.forget()
         self._joints, self._pose = joints, self.forward(joints)
-        self._goal, self._at_ns = self._pose, now_ns
+        self._goal: Pose | None = None  # None: hold
+        self._at_ns = now_ns
         self._aim_clipped: tuple[str, ...] = ()
         self._wish: float | None = None  # the gripper's, on its way to `_goal_wish` as the pose to `_goal`
         self._goal_wish = 0.0
@@ -121,9 +122,8 @@ class Commander:
         self._wish = limited.gripper if self._wish is None else self._wish
 
     def hold(self) -> None:
-        """Stay at the commanded pose until the next `aim`."""
-        if self.started:
-            self._goal, self._at_ns, self._aim_clipped = self._pose, self._now_ns, ()
+        """Repeat the last joints until the next `aim`; not even the redundant joint moves."""
+        self._goal = None
 
     def observe(self, measured_q: npt.ArrayLike, stamp_ns: int) -> None:
         """Take note of the measured joints (J,) rad; a lasting difference from the commanded ones stops."""
@@ -173,7 +173,7 @@ class Commander:
     def _advance(self, fraction: float, dt_s: float) -> ArmCommand | None:
         if self._missing():
             return self._command(self._joints, ("stale",))
-        if dt_s == 0.0:
+        if self._goal is None or dt_s == 0.0:
             return self._command(self._joints, ())
         wanted, slow = self._limiter.approach(self._pose, self._goal, fraction=fraction, dt_s=dt_s)
         try:

@@ -1,0 +1,48 @@
+"""Blends overlapping chunks of a policy into one target for a time.
+
+Each tick's chunk predicts the targets of the next K periods, so a time is predicted by up to K chunks. Their
+uniform mean is the temporal ensembling of ACT (arXiv 2304.13705, section IV-B) with weight decay 0.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from dynamo_policies.observation import Pose, Target
+
+
+class ChunkBlender:
+    """Keeps what recent chunks say about the future.
+
+    The k-th target of the chunk of tick t is for t + (k+1) periods.
+    """
+
+    def __init__(self, period_ns: int, *, horizon: int | None = None) -> None:
+        self._period_ns, self._horizon = period_ns, horizon
+        self._targets: defaultdict[int, list[Target]] = defaultdict(list)
+
+    def add(self, tick_ns: int, targets: Sequence[Target]) -> None:
+        """Take the chunk of `tick_ns`, finite targets; those past the horizon are left out."""
+        for k, target in enumerate(targets[: self._horizon]):
+            self._targets[tick_ns + (k + 1) * self._period_ns].append(target)
+
+    def at(self, time_ns: int) -> Target | None:
+        """Return the mean of what was predicted for `time_ns`, if anything; forget earlier times."""
+        for past in [time for time in self._targets if time < time_ns]:
+            del self._targets[past]
+        return mean_target(self._targets[time_ns]) if time_ns in self._targets else None
+
+    def clear(self) -> None:
+        """Forget everything: between episodes, and when what was predicted holds no longer."""
+        self._targets.clear()
+
+
+def mean_target(targets: Sequence[Target]) -> Target:
+    """Return the mean of at least one target: of positions, of rotations (chordal) and of grippers."""
+    position = np.mean([target.pose.position for target in targets], axis=0)
+    quaternion = Rotation.from_quat([target.pose.quaternion for target in targets]).mean().as_quat()
+    return Target(Pose(position, quaternion), float(np.mean([target.gripper for target in targets])))
