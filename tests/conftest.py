@@ -9,6 +9,9 @@ import pytest
 from bag_factory import write_episode_bag
 from dynamo_policies.contract import Contract, load_contract
 
+# Fixtures of tests over ROS; they skip the test where there is no rclpy.
+pytest_plugins = ["ros_fixtures"]
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -7,24 +7,23 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-rclpy = pytest.importorskip("rclpy")
-
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402 (only where rclpy is there)
-from rclpy.node import Node  # noqa: E402
-from rclpy.signals import SignalHandlerOptions  # noqa: E402
+if TYPE_CHECKING:
+    from rclpy.node import Node
 
 ROOT = Path(__file__).parents[1]
-T = TypeVar("T", bound=Node)
+T = TypeVar("T", bound="Node")
 
 
 class Ros:
     """A running rclpy with one executor for all nodes of a test."""
 
     def __init__(self) -> None:
+        from rclpy.executors import SingleThreadedExecutor
+
         self.executor = SingleThreadedExecutor()
         self._nodes: list[Node] = []
 
@@ -36,7 +35,9 @@ class Ros:
 
     def node(self, name: str = "tester") -> Node:
         """Return a new plain node."""
-        return self.add(rclpy.create_node(name))
+        from rclpy import create_node
+
+        return self.add(create_node(name))
 
     def until(self, condition: Callable[[], object], timeout_s: float = 10.0, what: str = "") -> None:
         """Spin until `condition` holds; the test fails if that takes more than `timeout_s`."""
@@ -67,7 +68,7 @@ class Ros:
             node.destroy_node()
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def ros_domain() -> Iterator[int]:
     """A domain that no other run on this machine is likely to use; processes started by tests inherit it."""
     domain = random.SystemRandom().randrange(1, 100)
@@ -83,6 +84,9 @@ def ros_domain() -> Iterator[int]:
 @pytest.fixture
 def ros(ros_domain: int) -> Iterator[Ros]:
     """A running rclpy, in the tests' domain."""
+    rclpy = pytest.importorskip("rclpy")
+    from rclpy.signals import SignalHandlerOptions
+
     assert os.environ["ROS_DOMAIN_ID"] == str(ros_domain)
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     harness = Ros()

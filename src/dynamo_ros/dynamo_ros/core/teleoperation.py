@@ -1,0 +1,96 @@
+"""From a teleoperation device's targets to commands: when to engage, when to hold, when to let go."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from dynamo_policies.contract import Contract
+from dynamo_policies.observation import Pose, Target
+from dynamo_ros.core.commander import ArmCommand, Commander, StopReason
+
+FloatArray = npt.NDArray[np.float64]
+Engagement = Literal["idle", "engaged", "holding"]
+
+SILENCE_NS = 250_000_000
+# Between two readings no arm gets farther than this: the xArm's own limit is 4 rad/s (xArm SDK), a reading
+# may be off by a little. Farther means that the arm was put elsewhere, as a simulated station's reset does.
+JUMP_RAD, JUMP_RAD_S = 0.1, 4.0
+# A target is aimed at for one interval between targets ahead, within these bounds.
+SLOWEST_INTERVAL_NS = 100_000_000
+
+
+class Teleoperation:
+    """Commands an arm towards the targets of a teleoperation device.
+
+    The first target engages: the arm starts at its measured pose and moves to the target no faster than the
+    contract allows. When targets stop for `silence_ns` the arm holds, and the next target engages again. When
+    the arm jumps, nothing is commanded until the next target.
+    """
+
+    def __init__(self, contract: Contract, *, silence_ns: int = SILENCE_NS) -> None:
+        self._commander = Commander(contract)
+        self._period_ns, self._silence_ns = contract.arm.period_ns, silence_ns
+        self._measured: FloatArray | None = None
+        self._measured_ns = 0
+        self._gripper: float | None = None
+        self._target_ns: int | None = None
+        self.engagement: Engagement = "idle"
+
+    @property
+    def stopped(self) -> StopReason | None:
+        """Why the arm is stopped; None while it is not."""
+        return self._commander.stopped
+
+    def observe(self, joints: npt.ArrayLike, stamp_ns: int) -> None:
+        """Take note of the measured joints (J,) rad."""
+        measured = np.asarray(joints, np.float64)
+        if self._has_jumped(measured, stamp_ns):
+            self._let_go()
+        self._measured, self._measured_ns = measured, stamp_ns
+        self._commander.observe(measured, stamp_ns)
+
+    def wish(self, gripper: float) -> None:
+        """Take the gripper's target, 0 open to 1 closed; nothing engages before the first one."""
+        self._gripper = gripper
+
+    def aim(self, pose: Pose, now_ns: int) -> None:
+        """Take the tool's target that arrived at `now_ns`; engage if that has not been done."""
+        if self._gripper is None or self._measured is None or self.stopped is not None:
+            return
+        if self.engagement != "engaged":
+            self._commander.start(self._measured, now_ns)
+            self.engagement = "engaged"
+        interval_ns = self._period_ns if self._target_ns is None else now_ns - self._target_ns
+        ahead_ns = min(max(interval_ns, self._period_ns), SLOWEST_INTERVAL_NS)
+        self._target_ns = now_ns
+        self._commander.aim(Target(pose, self._gripper), now_ns + ahead_ns)
+
+    def step(self, now_ns: int) -> ArmCommand | None:
+        """Return the command for `now_ns`, if any; due `contract.arm.rate_hz` times a second."""
+        if self.engagement == "engaged" and now_ns - (self._target_ns or 0) > self._silence_ns:
+            self._commander.hold()
+            self.engagement = "holding"
+        return self._commander.step(now_ns)
+
+    def stop(self, reason: str) -> None:
+        """Stop the arm until `rearm`."""
+        self._commander.stop(reason)
+
+    def rearm(self) -> None:
+        """Clear the stop; the next target engages."""
+        self._commander.clear()
+        self._let_go()
+
+    def _has_jumped(self, measured: FloatArray, stamp_ns: int) -> bool:
+        if self._measured is None:
+            return False
+        elapsed_ns = stamp_ns - self._measured_ns
+        reachable = JUMP_RAD + JUMP_RAD_S * elapsed_ns / 1e9
+        return elapsed_ns < 0 or float(np.abs(measured - self._measured).max()) > reachable
+
+    def _let_go(self) -> None:
+        self._commander.finish()
+        self.engagement, self._target_ns = "idle", None

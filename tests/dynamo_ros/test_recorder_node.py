@@ -1,0 +1,190 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dynamo_interfaces.msg import RecorderState
+from dynamo_interfaces.srv import StartEpisode, StopEpisode
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rosbags.highlevel import AnyReader
+from sensor_msgs.msg import Image, JointState
+from std_srvs.srv import Trigger
+
+from dynamo_policies.bags import read_info
+from dynamo_policies.contract import Contract
+from dynamo_ros.nodes.recorder_node import RecorderNode
+from ros_fixtures import Ros
+
+ARM_TOPIC = "/xarm/joint_states"
+
+
+class Robot:
+    """Publishes the streams of the contract; arm messages are numbered in their stamps."""
+
+    def __init__(self, node: Node, contract: Contract, qos: QoSProfile | int = 50) -> None:
+        self._contract = contract
+        images = {stream.topic for stream in contract.cameras.values()}
+        self.images = [node.create_publisher(Image, topic, qos) for topic in images]
+        self.joints = node.create_publisher(JointState, ARM_TOPIC, 50)
+        self.pose = node.create_publisher(PoseStamped, "/dynamo/target_pose", 50)
+        self.gripper = node.create_publisher(JointState, "/dynamo/target_gripper", 50)
+        self.count = 0
+
+    def arm(self) -> None:
+        self.count += 1
+        message = JointState(name=list(self._contract.arm.joints), position=[0.1] * 7)
+        message.header.stamp.sec = self.count
+        self.joints.publish(message)
+
+    def hand(self, position: float) -> None:
+        self.joints.publish(JointState(name=["drive_joint"], position=[position]))
+
+    def look(self) -> None:
+        for publisher in self.images:
+            publisher.publish(Image(height=128, width=128, encoding="rgb8", step=384, data=bytes(49152)))
+
+    def everything(self) -> None:
+        self.arm()
+        self.hand(0.3)
+        self.look()
+
+
+@pytest.fixture
+def recorder(ros: Ros, tmp_path: Path) -> RecorderNode:
+    node = RecorderNode([Parameter("out", value=str(tmp_path / "bags"))])
+    return ros.add(node)
+
+
+@pytest.fixture
+def robot(ros: Ros, contract: Contract, recorder: RecorderNode) -> Robot:
+    node = ros.node("robot")
+    made = Robot(node, contract)
+    ros.until(lambda: all(p.get_subscription_count() for p in (*made.images, made.joints)))
+    return made
+
+
+def start(ros: Ros, robot: Robot, task: str = "put_yogurt") -> Any:
+    """Let every stream speak, then start."""
+    robot.everything()
+    ros.spin(0.1)
+    return ros.call(ros.node("operator"), StartEpisode, "/recorder/start", StartEpisode.Request(task=task))
+
+
+def stop(ros: Ros, outcome: str = "success") -> Any:
+    request = StopEpisode.Request(outcome=outcome, note="a note")
+    return ros.call(ros.node("operator2"), StopEpisode, "/recorder/stop", request)
+
+
+def read(path: str, topic: str) -> list[Any]:
+    with AnyReader([Path(path)]) as reader:
+        connections = [c for c in reader.connections if c.topic == topic]
+        return [reader.deserialize(raw, c.msgtype) for c, _, raw in reader.messages(connections)]
+
+
+def test_a_bag_holds_every_message_that_was_published(ros: Ros, robot: Robot) -> None:
+    assert start(ros, robot).success
+    first = robot.count + 1
+    for _ in range(30):
+        for _ in range(10):
+            robot.arm()
+        robot.look()
+        ros.spin(0.01)
+    ros.spin(0.2)
+    response = stop(ros)
+    assert (response.success, response.dropped) == (True, 0)
+    arm = [m.header.stamp.sec for m in read(response.path, ARM_TOPIC) if "joint1" in m.name]
+    assert arm == list(range(first, first + 300))
+    assert len(read(response.path, "/wrist/camera/color/image_raw")) == 30
+    info = read_info(Path(response.path))
+    assert (info.task, info.outcome) == ("put_yogurt", "success")
+
+
+def test_a_bag_begins_with_the_last_word_of_a_gripper_that_is_silent(ros: Ros, robot: Robot) -> None:
+    robot.hand(0.7)
+    ros.spin(0.1)
+    robot.arm()
+    robot.look()
+    ros.spin(0.1)
+    response = ros.call(
+        ros.node("operator"), StartEpisode, "/recorder/start", StartEpisode.Request(task="put_yogurt")
+    )
+    assert response.success, response.message
+    robot.arm()
+    ros.spin(0.1)
+    messages = read(stop(ros).path, ARM_TOPIC)
+    assert [list(m.position) for m in messages if "drive_joint" in m.name] == [[0.7]]
+
+
+def test_episodes_do_not_overwrite_one_another(ros: Ros, robot: Robot) -> None:
+    paths = []
+    for _ in range(2):
+        assert start(ros, robot).success
+        paths.append(Path(stop(ros).path).name)
+    assert paths == ["put_yogurt_000", "put_yogurt_001"]
+
+
+def test_a_discarded_episode_leaves_nothing(ros: Ros, robot: Robot, tmp_path: Path) -> None:
+    assert start(ros, robot).success
+    response = ros.call(ros.node("operator2"), Trigger, "/recorder/discard", Trigger.Request())
+    assert response.success
+    assert list((tmp_path / "bags").iterdir()) == []
+
+
+def test_starting_without_a_sensor_is_refused_by_its_name(ros: Ros, robot: Robot) -> None:
+    robot.arm()
+    robot.hand(0.0)
+    ros.spin(0.1)
+    request = StartEpisode.Request(task="put_yogurt")
+    response = ros.call(ros.node("operator"), StartEpisode, "/recorder/start", request)
+    assert not response.success
+    assert "wrist (/wrist/camera/color/image_raw)" in response.message
+
+
+def test_what_makes_no_sense_is_refused_with_a_reason(ros: Ros, robot: Robot) -> None:
+    assert "no episode is being recorded" in stop(ros).message
+    assert (
+        "task 'put_yogurts' is unknown; did you mean 'put_yogurt'" in start(ros, robot, "put_yogurts").message
+    )
+    assert start(ros, robot).success
+    assert "put_yogurt_000 is being recorded; stop or discard it first" in start(ros, robot).message
+    assert "outcome 'great' is unknown" in stop(ros, "great").message
+    assert stop(ros).success
+
+
+def test_an_interrupted_episode_is_saved_with_an_unknown_outcome(
+    ros: Ros,
+    robot: Robot,
+    recorder: RecorderNode,
+    tmp_path: Path,
+) -> None:
+    path = start(ros, robot).path
+    robot.everything()
+    ros.spin(0.1)
+    recorder.destroy_node()
+    assert read_info(Path(path)).outcome == "unknown"
+
+
+def test_a_best_effort_camera_is_recorded_all_the_same(
+    ros: Ros, contract: Contract, recorder: RecorderNode
+) -> None:
+    best_effort = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+    robot = Robot(ros.node("robot"), contract, best_effort)
+    ros.until(
+        lambda: all(p.get_subscription_count() for p in robot.images), what="subscriptions to the cameras"
+    )
+
+
+def test_the_state_tells_what_is_being_recorded(ros: Ros, robot: Robot) -> None:
+    states: list[RecorderState] = []
+    ros.node("screen").create_subscription(RecorderState, "/recorder/state", states.append, 10)
+    start(ros, robot)
+    ros.until(lambda: states and states[-1].recording)
+    robot.everything()
+    heard: Callable[[], bool] = lambda: states[-1].messages >= 4  # noqa: E731
+    ros.until(heard)
+    assert states[-1].path.endswith("put_yogurt_000")
+    stop(ros)
+    ros.until(lambda: not states[-1].recording)
