@@ -1,4 +1,4 @@
-"""A whole deployable that fits on a page: it drives to one place, whatever it sees."""
+"""A whole deployable that fits on a page, and a station without physics to run it on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dynamo_policies.contract import Contract, load_contract
+from dynamo_policies.decode import FrameSettings
+from dynamo_policies.kinematics import chain
 from dynamo_policies.observation import Pose, Sample, Target
+from dynamo_ros.core.station import StationOutcome
 
 ROOT = Path(__file__).parents[1]
 CONTRACT = load_contract(ROOT / "config/robots/xarm_kitchen.yaml")
@@ -59,6 +62,7 @@ class Tiny:
 
     policy: Constant
     contract: Contract = CONTRACT
+    frames: FrameSettings = field(default_factory=lambda: FrameSettings(size=8))
     embedder: MeanColour = field(default_factory=MeanColour)
     actions: Absolute = field(default_factory=Absolute)
 
@@ -77,3 +81,49 @@ def samples_at(
     for name in CONTRACT.cameras:
         values[name] = np.full((8, 8, 3), stamp_ns // 10_000_000 % 256, np.uint8)
     return [Sample(name, stamp_ns, value) for name, value in values.items() if name != without]
+
+
+class IdealStation:
+    """A station whose arm is wherever it was commanded; success is the tool within 5 mm of `goal`."""
+
+    def __init__(self, goal: tuple[float, float, float]) -> None:
+        self.goal, self.time_ns, self.grips = np.array(goal), 3 * SECOND, []
+        self._joints, self._task, self._reset_ns = READY, "", 0
+
+    def reset(self, task: str, seed: int) -> None:
+        """Put the arm into its first place; the seed turns it a little."""
+        self._joints = READY + np.eye(7)[0] * 0.01 * seed
+        self._task, self._reset_ns = task, self.time_ns
+
+    def advance(self, until_ns: int) -> list[Sample]:
+        """Return one sample of each stream for every 20 ms."""
+        samples = []
+        while self.time_ns + CONTRACT.arm.period_ns <= until_ns:
+            self.time_ns += CONTRACT.arm.period_ns
+            samples += samples_at(self.time_ns, self._joints)
+        return samples
+
+    def command_arm(self, positions: npt.ArrayLike, times_s: npt.ArrayLike) -> None:
+        """Jump to the last position."""
+        assert np.shape(positions) == (*np.shape(times_s), len(READY))
+        self._joints = np.asarray(positions)[-1]
+
+    def command_gripper(self, position: float) -> None:
+        """Remember the goal."""
+        self.grips.append(position)
+
+    def outcome(self) -> StationOutcome:
+        """Judge by where the tool is."""
+        tool = chain(CONTRACT.kinematics).forward(self._joints, tool_offset_m=CONTRACT.tool_offset_m)[0]
+        elapsed_s = (self.time_ns - self._reset_ns) / SECOND
+        success = bool(np.linalg.norm(tool - self.goal) < 5e-3)
+        late = elapsed_s >= CONTRACT.task(self._task).time_limit_s
+        reason = "at the goal" if success else "time limit" if late else ""
+        return StationOutcome(self._task, success, success or late, reason, elapsed_s)
+
+    def objects(self) -> dict[str, Pose]:
+        """There are none."""
+        return {}
+
+    def close(self) -> None:
+        """Free nothing."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dynamo_policies.contract import Contract
+from dynamo_policies.decode import FrameSettings
 from dynamo_policies.observation import Pose, Target
 
 FloatArray = npt.NDArray[np.float32]
@@ -45,6 +46,10 @@ class Deployable(Protocol):
     @property
     def contract(self) -> Contract:
         """The robot that it was made for."""
+
+    @property
+    def frames(self) -> FrameSettings:
+        """How camera images become the encoder's input."""
 
     @property
     def embedder(self) -> EmbedsImages:

@@ -1,0 +1,13 @@
+"""How a command reaches each kind of driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dynamo_ros.drivers.gripper_command import gripper_goal
+from dynamo_ros.drivers.joint_trajectory import joint_trajectory
+
+# By the `kind` of the contract's sink: (arm sink, joints) -> message, and (position) -> goal.
+ARM_MESSAGES: dict[str, Callable[..., Any]] = {"joint_trajectory": joint_trajectory}
+GRIPPER_GOALS: dict[str, Callable[[float], Any]] = {"gripper_command": gripper_goal}
