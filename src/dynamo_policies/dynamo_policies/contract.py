@@ -1,7 +1,7 @@
 """The contract of a robot: its streams, units, rates, limits and tasks, read from one YAML file.
 
-The recorder, the reader of bags, the inference node, the simulated station and the evaluation all read the same
-contract. Its hash is written into every bag and every bundle.
+The recorder, the reader of bags, the inference node, the simulated station and the evaluation all read the
+same contract. Its hash is written into every bag and every bundle.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ Reliability = Literal["reliable", "best_effort"]
 Role = Literal["observation", "action", "extra"]
 Clock = Literal["header", "receive"]
 MAX_RATE_HZ = 1000.0
-ENCODINGS = ("rgb8", "bgr8", "rgba8", "bgra8", "mono8", "mono16", "16UC1", "32FC1")
+COLOURS = ("rgb8", "bgr8", "rgba8", "bgra8", "mono8")
+ENCODINGS = (*COLOURS, "mono16", "16UC1", "32FC1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
     """One thing a robot publishes: where it comes from, how often, and how old it may be.
 
-    `latency_ms` is how long before its stamp the measurement was really taken. `max_age_ms` of None means that the
-    last value holds for ever; that is right only for a value that its driver does not repeat.
+    `latency_ms` is how long before its stamp the measurement was really taken. `max_age_ms` of None means
+    that the last value holds for ever; that is right only for a value that its driver does not repeat.
     """
 
     topic: str
@@ -80,6 +81,11 @@ class ImageStream(Stream):
         super().__post_init__()
         if self.encoding not in ENCODINGS:
             raise UnknownNameError("encoding", self.encoding, ENCODINGS)
+        if self.role == "observation" and self.encoding not in COLOURS:
+            raise ConfigError(
+                f"encoding {self.encoding!r} can't be observed, only {', '.join(COLOURS)}; "
+                "with role extra it is recorded"
+            )
         if min(self.width, self.height) < 1:
             raise ConfigError(f"image size {self.width}x{self.height} is not positive")
 
@@ -128,7 +134,7 @@ class ArmSink:
     first_target_within_rad: float
     tracking_stop_rad: float = 0.15  # commanded less measured joints, beyond which the arm is stopped…
     tracking_stop_s: float = 0.5  # …once it has lasted this long
-    stale_stop_s: float = 0.5  # an observed stream older than this stops the arm; above its max_age_ms it only holds
+    stale_stop_s: float = 0.5  # an observed stream older than this stops the arm; above max_age_ms it holds
     stop: Literal["hold"] = "hold"
 
     def __post_init__(self) -> None:
@@ -167,7 +173,8 @@ class GripperSink:
         check_rate("rate_hz", self.rate_hz)
         if not 0.0 <= self.open_below < self.close_above <= 1.0:
             raise ConfigError(
-                f"open_below {self.open_below:g} and close_above {self.close_above:g} must lie in 0..1 in this order"
+                f"open_below {self.open_below:g} and close_above {self.close_above:g} "
+                "must lie in 0..1 in this order"
             )
 
 
@@ -201,12 +208,15 @@ class Contract:
         if not self.tasks:
             raise ConfigError("tasks is empty; a contract names at least one task")
         _check_length("reference_rotation", self.reference_rotation, 4)
-        object.__setattr__(self, "streams", {name: _build_stream(name, raw) for name, raw in self.streams.items()})
+        object.__setattr__(
+            self, "streams", {name: _build_stream(name, raw) for name, raw in self.streams.items()}
+        )
         _check_topics(self.streams)
         self._check_rates()
+        possible = [name for name, stream in self.observed.items() if isinstance(stream, JointStream)]
         for name in self.proprioception:
-            if name not in self.streams:
-                raise UnknownNameError("proprioception: stream", name, self.streams)
+            if name not in possible:
+                raise UnknownNameError("proprioception: observed stream of joints", name, possible)
 
     def _check_rates(self) -> None:
         for name, stream in self.streams.items():
@@ -216,7 +226,9 @@ class Contract:
                     f"{stream.rate_hz:g} Hz; at most {stream.rate_hz:g} is possible"
                 )
         if self.arm.rate_hz < self.policy_rate_hz:
-            raise ConfigError(f"arm.rate_hz {self.arm.rate_hz:g} is below policy_rate_hz {self.policy_rate_hz:g}")
+            raise ConfigError(
+                f"arm.rate_hz {self.arm.rate_hz:g} is below policy_rate_hz {self.policy_rate_hz:g}"
+            )
 
     @property
     def period_ns(self) -> int:
@@ -225,7 +237,7 @@ class Contract:
 
     @property
     def settle_ns(self) -> int:
-        """How long after a tick its observation is taken, so that samples stamped up to the tick have arrived."""
+        """How long after a tick its observation is taken, so that what was stamped before has arrived."""
         return int(self.settle_ms * 1e6)
 
     @property
@@ -265,7 +277,8 @@ class Contract:
         """Return plain values that `parse_contract` turns into an equal contract."""
         plain = dataclasses.asdict(self)
         plain["streams"] = {
-            name: {"kind": _kind_of(stream), **dataclasses.asdict(stream)} for name, stream in self.streams.items()
+            name: {"kind": _kind_of(stream), **dataclasses.asdict(stream)}
+            for name, stream in self.streams.items()
         }
         loaded: dict[str, Any] = json.loads(json.dumps(plain))
         return loaded
@@ -276,7 +289,7 @@ class Contract:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the contract's values; comments, order of keys and defaults left out do not change it."""
+        """SHA-256 of the contract's values; comments, order of keys and omitted defaults don't count."""
         canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -303,7 +316,9 @@ def differing(given: Any, expected: Any, path: str = "") -> list[str]:
     """Return one line for each value that differs between two plain structures."""
     if isinstance(given, dict) and isinstance(expected, dict):
         keys = list(dict.fromkeys([*given, *expected]))
-        return [line for key in keys for line in differing(given.get(key), expected.get(key), f"{path}.{key}")]
+        return [
+            line for key in keys for line in differing(given.get(key), expected.get(key), f"{path}.{key}")
+        ]
     return [] if given == expected else [f"{path.lstrip('.')}: {given!r} instead of {expected!r}"]
 
 
@@ -329,15 +344,19 @@ def _kind_of(stream: Stream) -> str:
 
 
 def _check_topics(streams: Mapping[str, Stream]) -> None:
-    """Two streams may share a topic only where they pick different joints of it (the xArm driver does this)."""
-    seen: dict[str, tuple[str, Stream]] = {}
+    """Two streams may share a topic only where they pick different joints of it, as the xArm's do."""
+    seen: dict[str, list[tuple[str, Stream]]] = {}
     for name, stream in streams.items():
-        other_name, other = seen.setdefault(stream.topic, (name, stream))
-        if other is stream:
-            continue
-        both_joints = isinstance(stream, JointStream) and isinstance(other, JointStream)
-        if not both_joints or set(stream.joints) & set(other.joints):  # type: ignore[attr-defined]  # both are JointStream
-            raise ConfigError(f"streams {other_name!r} and {name!r} both read topic {stream.topic!r}")
+        for other_name, other in seen.get(stream.topic, []):
+            if not _pick_different_joints(stream, other):
+                raise ConfigError(f"streams {other_name!r} and {name!r} both read topic {stream.topic!r}")
+        seen.setdefault(stream.topic, []).append((name, stream))
+
+
+def _pick_different_joints(one: Stream, other: Stream) -> bool:
+    if not (isinstance(one, JointStream) and isinstance(other, JointStream)):
+        return False
+    return not set(one.joints) & set(other.joints)
 
 
 def _check_positive(name: str, value: float) -> None:
@@ -351,6 +370,6 @@ def _check_length(name: str, values: tuple[float, ...], length: int) -> None:
 
 
 def _check_below(low_name: str, lower: tuple[float, ...], high_name: str, upper: tuple[float, ...]) -> None:
-    for i, (low, high) in enumerate(zip(lower, upper)):
+    for i, (low, high) in enumerate(zip(lower, upper, strict=True)):
         if low >= high:
             raise ConfigError(f"{low_name}[{i}] {low:g} is not below {high_name}[{i}] {high:g}")

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dynamo_policies.contract import COLOURS
 from dynamo_policies.errors import ConfigError, UnknownNameError
 
 
@@ -29,7 +30,6 @@ FORMATS: dict[str, PixelFormat] = {
     "16UC1": PixelFormat("u2", 1),
     "32FC1": PixelFormat("f4", 1),
 }
-COLOURS = ("rgb8", "bgr8", "rgba8", "bgra8", "mono8")
 # What cv2.imdecode returns, by number of channels and size of a value.
 DECODED = {(1, 1): "mono8", (3, 1): "bgr8", (4, 1): "bgra8", (1, 2): "mono16"}
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial.transform import Rotation
 
+from dynamo_policies.contract import Contract
 from dynamo_policies.errors import UnknownNameError
 
 FloatArray = npt.NDArray[np.float64]
@@ -14,7 +16,7 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Joint:
-    """A revolute joint about its own z axis: origin in the parent link, m and rad, and position limits, rad."""
+    """A revolute joint about its own z axis: origin in the parent link, m and rad, limits in rad."""
 
     name: str
     xyz: tuple[float, float, float]
@@ -30,8 +32,10 @@ class Chain:
 
     joints: tuple[Joint, ...]
 
-    def forward(self, positions: npt.ArrayLike, *, tool_offset_m: float = 0.0) -> tuple[FloatArray, FloatArray]:
-        """Return the tool's position, shape (..., 3) m, and rotation matrix, shape (..., 3, 3), in the base frame.
+    def forward(
+        self, positions: npt.ArrayLike, *, tool_offset_m: float = 0.0
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the tool's position, (..., 3) m, and rotation matrix, (..., 3, 3), in the base frame.
 
         `positions` has shape (..., J), rad. The tool lies `tool_offset_m` along the flange's z axis.
         """
@@ -70,6 +74,21 @@ def chain(name: str) -> Chain:
     if name not in CHAINS:
         raise UnknownNameError("kinematics", name, CHAINS)
     return CHAINS[name]
+
+
+def tool_poses(contract: Contract, state: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return the measured tool poses of states: position (..., 3) m, quaternion (..., 4) x y z w.
+
+    `state` has shape (..., S), in the order of `contract.state_names`, which must name the arm's joints.
+    """
+    names = contract.state_names
+    for joint in contract.arm.joints:
+        if joint not in names:
+            raise UnknownNameError("joint of the arm in the state", joint, names)
+    q = np.asarray(state, dtype=np.float64)[..., [names.index(joint) for joint in contract.arm.joints]]
+    position, rotation = chain(contract.kinematics).forward(q, tool_offset_m=contract.tool_offset_m)
+    quaternion = Rotation.from_matrix(rotation.reshape(-1, 3, 3)).as_quat()
+    return position, quaternion.reshape(*q.shape[:-1], 4)
 
 
 def _roll(angle: float) -> FloatArray:
