@@ -37,6 +37,10 @@ class Constant:
     window: int = 1
     shown: list[npt.NDArray[np.float32]] = field(default_factory=list)
 
+    def reset(self) -> None:
+        """Forget what was shown."""
+        self.shown.clear()
+
     def act(
         self, features: npt.NDArray[np.float32], state: npt.NDArray[np.float32], task: str
     ) -> npt.NDArray[np.float32]:
@@ -62,6 +66,7 @@ class Tiny:
 
     policy: Constant
     contract: Contract = CONTRACT
+    tasks: tuple[str, ...] = tuple(CONTRACT.tasks)
     frames: FrameSettings = field(default_factory=lambda: FrameSettings(size=8))
     embedder: MeanColour = field(default_factory=MeanColour)
     actions: Absolute = field(default_factory=Absolute)

@@ -222,3 +222,12 @@ def test_gripper_goals_come_on_change_only_with_hysteresis_and_rate(commander: C
     interval = SECOND / CONTRACT.gripper.rate_hz
     assert list(goals.values()) == [CONTRACT.gripper.closed, CONTRACT.gripper.open]
     assert np.diff(list(goals)) >= interval
+
+
+def test_finishing_holds_at_the_measured_joints_once(commander: Commander) -> None:
+    commander.aim(target(0.5, 0.0, 0.3), 1)
+    commander.observe(READY + 0.01, 1)
+    last = commander.finish()
+    assert last is not None
+    assert np.array_equal(last.joints, READY + 0.01)
+    assert commander.finish() is None

@@ -105,9 +105,14 @@ class Commander:
         """Clear the latched stop without starting: for a person who re-arms before activation."""
         self._stopped, self._started = None, False
 
-    def finish(self) -> None:
-        """Command nothing from now on, without a stop; `start` begins again."""
-        self._started = False
+    def finish(self) -> ArmCommand | None:
+        """Command nothing from now on, without a stop; `start` begins again.
+
+        Returns the last command, a hold at the measured joints, or None where there is nothing to hold.
+        """
+        self._hold_due = self._hold_due or self.started
+        last, self._started = self._held(), False
+        return last
 
     def aim(self, target: Target, at_ns: int) -> None:
         """Move so as to be at `target` at `at_ns`, as the speed limits allow; a non-finite target stops."""

@@ -29,6 +29,9 @@ class Acts(Protocol):
     def window(self) -> int:
         """How many observations it looks at."""
 
+    def reset(self) -> None:
+        """Forget what was seen; called before each episode."""
+
     def act(self, features: FloatArray, state: FloatArray, task: str) -> FloatArray:
         """Return a chunk (K, A) for features (W, F) and state (W, S), oldest first."""
 
@@ -50,6 +53,10 @@ class Deployable(Protocol):
     @property
     def frames(self) -> FrameSettings:
         """How camera images become the encoder's input."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The names of the tasks that it was made for."""
 
     @property
     def embedder(self) -> EmbedsImages:

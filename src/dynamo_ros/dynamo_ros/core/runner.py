@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from dynamo_policies.align import Aligner
 from dynamo_policies.contract import Contract, JointStream
-from dynamo_policies.errors import ConfigError, DynamoError
+from dynamo_policies.errors import ConfigError, DynamoError, UnknownNameError
 from dynamo_policies.observation import Observation, Sample, Target
 from dynamo_ros.core.chunks import ChunkBlender
 from dynamo_ros.core.commander import ArmCommand, Commander, StopReason
@@ -95,14 +95,17 @@ class Runner:
         return self._commander.started
 
     def begin(self, task: str, now_ns: int) -> None:
-        """Start an episode of `task` where the arm is.
+        """Start an episode of `task` where the arm is; no `infer` may be going on.
 
         Raises:
+            UnknownNameError: the bundle was not made for `task`.
             RunnerError: there is no fresh measurement of the arm.
             StoppedError: a stop is latched.
         """
-        self.contract.task(task)
+        if task not in self._bundle.tasks:
+            raise UnknownNameError("task", task, self._bundle.tasks)
         self._commander.start(self._fresh_joints(now_ns), now_ns)
+        self._bundle.policy.reset()
         self._episode = Episode(task, deque(maxlen=self._bundle.policy.window))
         # The first tick is the first one at or after now.
         self._tick_ns = (
@@ -111,10 +114,10 @@ class Runner:
         self._blender.clear()
         self._stale_since_ns, self.counts = None, Counts()
 
-    def finish(self) -> None:
-        """End the episode; nothing is commanded after it."""
-        self._commander.finish()
+    def finish(self) -> ArmCommand | None:
+        """End the episode; return the last command, a hold, if the arm was still commanded."""
         self._blender.clear()
+        return self._commander.finish()
 
     def push(self, sample: Sample) -> None:
         """Take a decoded sample of any stream of the contract."""
@@ -122,6 +125,16 @@ class Runner:
         if sample.stream == self.contract.arm_stream:
             self._arm = sample
             self._commander.observe(sample.value, sample.stamp_ns)
+
+    def warm_up(self) -> None:
+        """Run the networks once on nothing, so that the first tick does not take longer than the others."""
+        size, window = self._bundle.frames.size, self._bundle.policy.window
+        features = self._bundle.embedder.embed(
+            {name: np.zeros((size, size, 3), np.uint8) for name in self.contract.cameras}
+        )
+        state = np.zeros((window, len(self.contract.state_names)), np.float32)
+        self._bundle.policy.act(np.tile(features, (window, 1)), state, self._bundle.tasks[0])
+        self._bundle.policy.reset()
 
     def reset_clock(self) -> None:
         """Forget all samples: the clock has jumped back."""

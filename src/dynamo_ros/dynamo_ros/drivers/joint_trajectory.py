@@ -15,7 +15,7 @@ SECOND_NS = 1_000_000_000
 def joint_trajectory(arm: ArmSink, joints: Iterable[float]) -> JointTrajectory:
     """Return the message that brings the arm to `joints`, (J,) rad, in one command period.
 
-    One point, positions only: the controller then interpolates linearly, and a last point may have no velocity.
+    One point, positions only: the controller then interpolates linearly, and its last point needs none.
     Stamp 0 means from the moment it arrives; a new message replaces the old trajectory.
     """
     duration = Duration(sec=arm.period_ns // SECOND_NS, nanosec=arm.period_ns % SECOND_NS)
