@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import mink
-import mujoco
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +12,7 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.errors import ConfigError, DynamoError
 from dynamo_policies.kinematics import Chain, chain
 from dynamo_policies.observation import Pose
+from dynamo_ros.core.graphics import mujoco
 
 FloatArray = npt.NDArray[np.float64]
 

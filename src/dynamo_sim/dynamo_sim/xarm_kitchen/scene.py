@@ -1,0 +1,165 @@
+"""The kitchen: counter, fridge with its door open, bottles, cameras; and the physics that they obey.
+
+Lengths m, masses kg. The world frame is the robot's base frame; the counter's top is at z = 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dynamo_policies.contract import Contract
+from dynamo_ros.core.graphics import mujoco
+from dynamo_sim.shapes import PAINT, Colour, box, cylinder, looking_at
+from dynamo_sim.xarm_kitchen.robot import add_robot
+
+TIMESTEP_S = 0.002
+
+
+class Bottle(NamedTuple):
+    """A bottle's size and paint. `height` is that of the body without cap."""
+
+    radius: float
+    height: float
+    mass: float
+    body: Colour
+    label: Colour
+    cap: Colour
+
+
+YOGURT = "yogurt"
+BOTTLES: dict[str, Bottle] = {
+    YOGURT: Bottle(0.030, 0.130, 0.20, (0.86, 0.10, 0.16), (0.98, 0.94, 0.88), (0.98, 0.80, 0.10)),
+    "milk": Bottle(0.030, 0.150, 0.25, (0.30, 0.45, 0.85), (0.92, 0.95, 1.00), (0.10, 0.15, 0.45)),
+    "juice": Bottle(0.030, 0.140, 0.25, (0.20, 0.60, 0.30), (0.75, 0.90, 0.30), (0.05, 0.30, 0.10)),
+    "sauce": Bottle(0.026, 0.120, 0.20, (0.40, 0.25, 0.15), (0.85, 0.65, 0.35), (0.15, 0.10, 0.08)),
+}
+CAP_HEIGHT = 0.018
+
+ZONE = np.array([0.42, -0.20, 0.0])  # the mat on the counter: yogurt starts or ends here
+ZONE_HALF = np.array([0.095, 0.105])
+
+# The door, in its own frame: x along the panel away from the hinge, y out of its inner face, z up.
+HINGE = (0.69, 0.44, 0.0)
+DOOR_YAW = np.deg2rad(172.0)  # open 8 degrees past parallel to the counter's edge
+SHELF_FLOOR = 0.106  # height of the shelf's floor
+SHELF_X, SHELF_Y = (0.045, 0.450), (0.080, 0.190)  # inside of the shelf
+SLOT = np.array([0.2436, 0.1352])  # middle of the places where the yogurt stands; in the door's frame
+LIP = 0.05
+
+WALL: Colour = (0.80, 0.74, 0.64)
+TILE: Colour = (0.42, 0.40, 0.40)
+COUNTER: Colour = (0.62, 0.45, 0.29)
+MAT: Colour = (0.16, 0.42, 0.42)
+STEEL: Colour = (0.66, 0.70, 0.74)
+LINER: Colour = (0.90, 0.94, 0.96)
+GLASS: Colour = (0.55, 0.72, 0.82)
+
+CAMERAS = ("fixed", "wrist")
+FIXED_CAMERA, FIXED_LOOKS_AT, FIXED_FOVY = (0.84, -0.66, 0.66), (0.38, 0.04, 0.175), 55.0
+
+
+def build_kitchen(contract: Contract) -> mujoco.MjModel:
+    """Return the compiled model; its arm has the joint origins of `contract.kinematics`."""
+    spec = mujoco.MjSpec()
+    spec.modelname = contract.name
+    spec.compiler.degree = False
+    _set_physics(spec)
+    _set_view(spec, contract)
+    add_robot(spec, contract)
+    _add_room(spec.worldbody)
+    _add_fridge(spec.worldbody)
+    for name, bottle in BOTTLES.items():
+        _add_bottle(spec.worldbody, name, bottle)
+    return spec.compile()
+
+
+def _set_physics(spec: Any) -> None:
+    """Rigid, sticking contacts: MuJoCo's defaults let fingers sink 12 mm into a bottle and the bottle creep 6 mm."""
+    spec.option.timestep = TIMESTEP_S
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.option.solver = mujoco.mjtSolver.mjSOL_NEWTON
+    spec.option.iterations = 50
+    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    spec.option.impratio = 10.0
+    geom = spec.default.geom
+    geom.solref = [0.004, 1.0]
+    geom.solimp = [0.95, 0.99, 0.001, 0.5, 2.0]
+    geom.friction = [0.8, 0.01, 0.0002]
+    geom.condim = 4
+
+
+def _set_view(spec: Any, contract: Contract) -> None:
+    sizes = [(camera.width, camera.height) for camera in contract.cameras.values()] or [(64, 64)]
+    screen = spec.visual.global_
+    screen.offwidth, screen.offheight = (max(side) for side in zip(*sizes, strict=True))
+    spec.visual.quality.offsamples = 0
+    spec.visual.map.znear = 0.01
+    spec.visual.headlight.ambient = [0.42, 0.42, 0.42]
+    spec.visual.headlight.diffuse = [0.30, 0.30, 0.30]
+    spec.visual.headlight.specular = [0.0, 0.0, 0.0]
+    world = spec.worldbody
+    sun = world.add_light(pos=[0.3, -0.6, 2.0], dir=[0.1, 0.45, -1.0], diffuse=[0.50, 0.49, 0.46])
+    sun.type, sun.castshadow, sun.specular = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, False, [0.1, 0.1, 0.1]
+    quat = looking_at(FIXED_CAMERA, FIXED_LOOKS_AT, (0.0, 0.0, 1.0))
+    world.add_camera(name="fixed", pos=FIXED_CAMERA, quat=quat, fovy=FIXED_FOVY)
+
+
+def _add_room(world: Any) -> None:
+    box(world, (2.0, 2.0, 0.01), (0.3, 0.0, -0.91), TILE, touches=PAINT)
+    box(world, (2.0, 0.01, 1.5), (0.3, 0.95, 0.3), WALL, touches=PAINT)
+    box(world, (0.01, 2.0, 1.5), (-0.55, 0.0, 0.3), WALL, touches=PAINT)
+    box(world, (0.78, 0.75, 0.02), (0.53, 0.05, -0.02), COUNTER)
+    box(world, (0.74, 0.71, 0.42), (0.53, 0.05, -0.46), LINER, touches=PAINT)
+    box(world, (*ZONE_HALF, 0.0006), (*ZONE[:2], 0.0), MAT, touches=PAINT)
+
+
+def _add_fridge(world: Any) -> None:
+    _add_cabinet(world)
+    half = DOOR_YAW / 2
+    door = world.add_body(name="door", pos=HINGE, quat=[np.cos(half), 0.0, 0.0, np.sin(half)])
+    hinge = mujoco.mjtJoint.mjJNT_HINGE
+    door.add_joint(
+        name="door", type=hinge, axis=[0, 0, 1], range=[-0.3, 0.3], frictionloss=4.0, damping=[2, 0, 0]
+    )
+    box(door, (0.245, 0.018, 0.275), (0.250, 0.022, 0.290), STEEL, mass=5.0)  # outside
+    box(door, (0.235, 0.020, 0.265), (0.250, 0.060, 0.290), LINER, mass=2.0)  # inner face
+    _add_door_shelf(door)
+
+
+def _add_cabinet(world: Any) -> None:
+    """A small fridge on the counter, open towards the robot."""
+    x, width, depth, height = 0.70, 0.52, 0.46, 0.58
+    y = HINGE[1] - 0.25
+    wall = 0.02
+    box(world, (depth / 2, width / 2, wall), (x + depth / 2, y, wall), STEEL)
+    box(world, (depth / 2, width / 2, wall), (x + depth / 2, y, height), STEEL)
+    box(world, (wall, width / 2, height / 2), (x + depth, y, height / 2), LINER)
+    for side in (-1.0, 1.0):
+        box(world, (depth / 2, wall, height / 2), (x + depth / 2, y + side * width / 2, height / 2), STEEL)
+    for z in (0.20, 0.40):
+        box(world, (depth / 2 - 0.02, width / 2, 0.006), (x + depth / 2, y, z), GLASS, touches=PAINT)
+
+
+def _add_door_shelf(door: Any) -> None:
+    x, half_x = sum(SHELF_X) / 2, (SHELF_X[1] - SHELF_X[0]) / 2
+    y, half_y = sum(SHELF_Y) / 2, (SHELF_Y[1] - SHELF_Y[0]) / 2
+    wall = 0.004
+    box(door, (half_x, half_y, 0.008), (x, y, SHELF_FLOOR - 0.008), GLASS, mass=0.4)
+    box(door, (half_x, wall, LIP / 2), (x, SHELF_Y[1] + wall, SHELF_FLOOR + LIP / 2 - 0.008), GLASS, mass=0.2)
+    for end, side in zip(SHELF_X, (-1.0, 1.0), strict=True):
+        pos = (end + side * wall, y, SHELF_FLOOR + LIP / 2 - 0.008)
+        box(door, (wall, half_y, LIP / 2), pos, GLASS, mass=0.1)
+
+
+def _add_bottle(world: Any, name: str, bottle: Bottle) -> None:
+    """The body's origin is the middle of the bottle's base."""
+    body = world.add_body(name=name)
+    body.add_freejoint(name=name)
+    radius, height = bottle.radius, bottle.height
+    cylinder(body, radius, ((0, 0, 0), (0, 0, height)), bottle.body, name=name, mass=bottle.mass * 0.95)
+    label = ((0.0, 0.0, 0.25 * height), (0.0, 0.0, 0.55 * height))
+    cylinder(body, radius + 0.0006, label, bottle.label, touches=PAINT, mass=0.0)
+    cap = ((0.0, 0.0, height), (0.0, 0.0, height + CAP_HEIGHT))
+    cylinder(body, 0.6 * radius, cap, bottle.cap, mass=bottle.mass * 0.05)
