@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
+from dynamo_policies.contract import GripperSink
 from dynamo_policies.errors import UnknownNameError
 from dynamo_policies.observation import Pose, Target
 
@@ -115,6 +116,11 @@ class JoyMapping:
         step = np.zeros(6) if still else self._deflection * (now_ns - self._stepped_ns) / 1e9
         turned = Rotation.from_rotvec(step[3:] * self._turn) * Rotation.from_quat(pose.quaternion)
         return Pose(pose.position + step[:3] * self._speed, turned.as_quat())
+
+
+def is_closed(sink: GripperSink, position: float) -> bool:
+    """Return whether a gripper at `position`, in its driver's unit, is nearer to closed than to open."""
+    return abs(position - sink.closed) < abs(position - sink.open)
 
 
 def _deflection(axis: Axis | None, axes: Sequence[float]) -> float:

@@ -1,0 +1,81 @@
+"""Commands the robot towards the targets of a teleoperation device, within the contract's limits."""
+
+from __future__ import annotations
+
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+
+from dynamo_policies.observation import Sample
+from dynamo_ros.core.teleoperation import Teleoperation
+from dynamo_ros.locations import find_contract
+from dynamo_ros.nodes.commands import CommandPublisher
+from dynamo_ros.nodes.measured import JointReader
+from dynamo_ros.nodes.messages import from_pose_message, now_ns
+from dynamo_ros.nodes.qos import COMMANDS
+from dynamo_ros.nodes.spin import run
+
+POSE_TOPIC, GRIPPER_TOPIC = "/teleop/target_pose", "/teleop/target_gripper"
+
+
+class TeleopNode(Node):
+    """Feeds targets and measured joints to a Teleoperation and publishes the commands that it returns.
+
+    Parameters: `contract` (name or path). Services: `~/stop` and `~/rearm`.
+    """
+
+    def __init__(self, overrides: list[Parameter] | None = None) -> None:
+        super().__init__("teleop_node", parameter_overrides=overrides)
+        contract = find_contract(self.declare_parameter("contract", "xarm_kitchen").value)
+        self._frame = contract.base_frame
+        self._teleoperation = Teleoperation(contract)
+        self._commands = CommandPublisher(self, contract)
+        self._joints = JointReader(self, contract, [contract.arm_stream], self._observe)
+        self.create_subscription(PoseStamped, POSE_TOPIC, self._aim, COMMANDS)
+        self.create_subscription(JointState, GRIPPER_TOPIC, self._wish, COMMANDS)
+        self.create_service(Trigger, "~/stop", self._stop)
+        self.create_service(Trigger, "~/rearm", self._rearm)
+        self.create_timer(contract.arm.period_ns / 1e9, self._step)
+
+    def _observe(self, sample: Sample) -> None:
+        self._teleoperation.observe(sample.value, sample.stamp_ns)
+
+    def _aim(self, message: PoseStamped) -> None:
+        if message.header.frame_id != self._frame:
+            given = f"{POSE_TOPIC} is in frame {message.header.frame_id!r}"
+            self.get_logger().error(
+                f"{given}, the contract expects {self._frame!r}", throttle_duration_sec=1.0
+            )
+            return
+        self._teleoperation.aim(from_pose_message(message.pose), now_ns(self.get_clock()))
+
+    def _wish(self, message: JointState) -> None:
+        if len(message.position) == 1:
+            self._teleoperation.wish(message.position[0])
+
+    def _step(self) -> None:
+        stamp_ns = now_ns(self.get_clock())
+        was_stopped = self._teleoperation.stopped
+        command = self._teleoperation.step(stamp_ns)
+        if command is not None:
+            self._commands.publish(command, stamp_ns)
+        stopped = self._teleoperation.stopped
+        if stopped is not None and was_stopped is None:
+            self.get_logger().error(f"stopped: {stopped.text}; call ~/rearm to go on")
+
+    def _stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._teleoperation.stop("asked for by ~/stop")
+        response.success = True
+        return response
+
+    def _rearm(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._teleoperation.rearm()
+        response.success, response.message = True, "the next target engages at the measured pose"
+        return response
+
+
+def main() -> int:
+    """Run teleoperation until it is interrupted."""
+    return run(TeleopNode)
