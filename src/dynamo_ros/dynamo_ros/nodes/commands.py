@@ -51,12 +51,6 @@ class CommandPublisher:
             self._node.destroy_publisher(publisher)
         self._gripper.destroy()
 
-    def destroy(self) -> None:
-        """Take the publishers and the action client off the node."""
-        for publisher in (self._trajectory, self._target_pose, self._target_gripper):
-            self._node.destroy_publisher(publisher)
-        self._gripper.destroy()
-
     def _send_gripper(self, position: float) -> None:
         if not self._gripper.server_is_ready():
             self._node.get_logger().warning(f"no gripper to take the goal {position:g}")
