@@ -114,6 +114,10 @@ class Runner:
         self._blender.clear()
         self._stale_since_ns, self.counts = None, Counts()
 
+    def ready(self, now_ns: int) -> bool:
+        """Return whether every observed stream is fresh, so that it makes sense to begin."""
+        return not self.running and not self._aligner.observe(now_ns).stale
+
     def finish(self) -> ArmCommand | None:
         """End the episode; return the last command, a hold, if the arm was still commanded."""
         self._blender.clear()

@@ -1,0 +1,46 @@
+"""What the inference node says about itself on /diagnostics."""
+
+from __future__ import annotations
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+
+from dynamo_ros.core.runner import Runner
+from dynamo_ros.nodes.messages import now_ns, to_time
+
+
+class HealthPublisher:
+    """Publishes a runner's state, counts and durations."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+
+    def publish(self, runner: Runner, *, active: bool, task: str) -> None:
+        """Publish how `runner` does now."""
+        level, text = _verdict(runner, active=active)
+        status = DiagnosticStatus(level=level, name="dynamo inference", message=text)
+        values = {"task": task, **_values(runner)}
+        status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = to_time(now_ns(self._node.get_clock()))
+        self._publisher.publish(message)
+
+
+def _verdict(runner: Runner, *, active: bool) -> tuple[bytes, str]:
+    if runner.stopped is not None:
+        return DiagnosticStatus.ERROR, f"stopped: {runner.stopped.text}"
+    if not active:
+        return DiagnosticStatus.OK, "inactive"
+    if runner.counts.skipped or runner.counts.stale or runner.counts.late:
+        return DiagnosticStatus.WARN, "running, with ticks left out"
+    return DiagnosticStatus.OK, "running"
+
+
+def _values(runner: Runner) -> dict[str, str]:
+    counts = {name: str(value) for name, value in vars(runner.counts).items()}
+    timings = {
+        f"{stage} ms": f"median {one.median_ms:.2f}, p95 {one.p95_ms:.2f}, longest {one.longest_ms:.2f}"
+        for stage, one in runner.timings.summary().items()
+    }
+    return counts | timings

@@ -1,0 +1,255 @@
+"""Runs a bundle on a robot: cameras and joints in, limited commands out, only while active."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, JumpThreshold
+from rclpy.clock_type import ClockType
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.timer import Timer
+from rosidl_runtime_py.utilities import get_message
+from std_srvs.srv import Trigger
+
+from dynamo_policies.bundle import Bundle, load_bundle
+from dynamo_policies.contract import ContractMismatchError
+from dynamo_policies.decode import Decoder
+from dynamo_policies.errors import DynamoError
+from dynamo_ros.core.runner import Plan, Runner, RunnerError
+from dynamo_ros.locations import find_contract
+from dynamo_ros.nodes.commands import CommandPublisher
+from dynamo_ros.nodes.health import HealthPublisher
+from dynamo_ros.nodes.messages import now_ns
+from dynamo_ros.nodes.qos import stream_qos
+from dynamo_ros.nodes.spin import run
+
+HEALTH_PERIOD_S = 1.0
+AUTOSTART_PERIOD_S = 0.2
+# A plan takes a fraction of a second; a worker that has not answered by then never will.
+WORKER_TIMEOUT_S = 10.0
+OK, FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class InferenceNode(LifecycleNode):
+    """Feeds messages to a Runner and publishes the commands that it returns.
+
+    Parameters: `bundle` (folder), `contract` (name or path; must equal the bundle's where it is given),
+    `task` (settable while inactive), `device`, `autostart` (configure at once, activate when the streams have
+    come).
+    """
+
+    def __init__(self, overrides: list[Parameter] | None = None) -> None:
+        super().__init__("inference_node", parameter_overrides=overrides)
+        for name in ("bundle", "contract", "task"):
+            self.declare_parameter(name, "")
+        self.declare_parameter("device", "cpu")
+        self._runner: Runner | None = None
+        self._active = False
+        self._command_timer: Timer | None = None
+        self._waiting: Future[Plan] | None = None
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._told_stop = ""
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._health = HealthPublisher(self)
+        self.create_timer(HEALTH_PERIOD_S, self._report, clock=self._steady)
+        self.create_service(Trigger, "~/rearm", self._rearm)
+        self.create_service(Trigger, "~/stop", self._stop)
+        self.add_on_set_parameters_callback(self._check_parameters)
+        backward = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1))
+        self._jumps = self.get_clock().create_jump_callback(backward, post_callback=self._jumped)
+        if self.declare_parameter("autostart", False).value:  # noqa: FBT003 (rclpy takes no keyword here)
+            self._autostart()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load and check the bundle, run its networks once, and listen to its streams."""
+        try:
+            bundle = self._load()
+            self._runner = Runner(bundle, clock_ns=time.perf_counter_ns)
+            self._runner.warm_up()
+        except DynamoError as error:
+            self.get_logger().error(str(error))
+            self._runner = None
+            return FAILED
+        self._decoder = Decoder(bundle.contract, bundle.frames)
+        self._subscriptions_of_streams = [
+            self.create_subscription(
+                get_message(stream.type), stream.topic, partial(self._receive, name), stream_qos(stream)
+            )
+            for name, stream in bundle.contract.observed.items()
+        ]
+        self._commands = CommandPublisher(self, bundle.contract)
+        self.get_logger().info(f"bundle {bundle.digest[:12]} for {', '.join(bundle.tasks)}")
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to command, from where the arm is."""
+        assert self._runner is not None
+        try:
+            self._runner.begin(self._task(), self._now_ns())
+        except DynamoError as error:
+            self.get_logger().error(str(error))
+            return FAILED
+        self._active, self._told_stop = True, ""
+        self._command_timer = self.create_timer(1.0 / self._runner.contract.arm.rate_hz, self._tick)
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Hold where the arm is, and command nothing more."""
+        self._end_episode()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget the bundle."""
+        self._forget()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Hold where the arm is, and end."""
+        self._forget()
+        return super().on_shutdown(state)
+
+    def destroy_node(self) -> None:
+        """Hold where the arm is while the topics still work."""
+        self._forget()
+        self._worker.shutdown(cancel_futures=True)
+        super().destroy_node()
+
+    def _load(self) -> Bundle:
+        path, name = self._text("bundle"), self._text("contract")
+        if not path:
+            raise RunnerError("parameter bundle is empty; it is the folder that `dynamo train` wrote")
+        bundle = load_bundle(path, device=self._text("device"))
+        if name and (expected := find_contract(name)).hash != bundle.contract.hash:
+            raise ContractMismatchError(f"bundle {path} against contract {name}", bundle.contract, expected)
+        return bundle
+
+    def _receive(self, stream: str, message: Any) -> None:
+        assert self._runner is not None
+        try:
+            with self._runner.timings.measure("decode"):
+                sample = self._decoder.decode(stream, message, self._now_ns())
+        except DynamoError as error:
+            # The stream goes stale by this, which stops the arm.
+            self.get_logger().error(str(error), throttle_duration_sec=1.0)
+            return
+        if sample is not None:
+            self._runner.push(sample)
+
+    def _tick(self) -> None:
+        assert self._runner is not None
+        stamp_ns = self._now_ns()
+        self._collect(stamp_ns)
+        if self._waiting is None and (work := self._runner.due(stamp_ns)) is not None:
+            self._waiting = self._worker.submit(self._runner.infer, work)
+        if (command := self._runner.command(stamp_ns)) is not None:
+            self._commands.publish(command, stamp_ns)
+        self._tell_stop()
+
+    def _collect(self, stamp_ns: int) -> None:
+        """Hand over the plan that the worker has made, if it has."""
+        assert self._runner is not None
+        if self._waiting is None or not self._waiting.done():
+            return
+        waiting, self._waiting = self._waiting, None
+        if (error := waiting.exception()) is not None:
+            self._runner.stop(f"inference failed: {type(error).__name__}: {error}")
+        else:
+            self._runner.accept(waiting.result(), stamp_ns)
+
+    def _end_episode(self) -> None:
+        if self._runner is None or not self._active:
+            return
+        self._active = False
+        if self._command_timer is not None:
+            self.destroy_timer(self._command_timer)
+        if (hold := self._runner.finish()) is not None:
+            self._commands.publish(hold, self._now_ns())
+        if self._waiting is not None:
+            self._waiting.exception(timeout=WORKER_TIMEOUT_S)
+            self._waiting = None
+
+    def _forget(self) -> None:
+        self._end_episode()
+        if self._runner is None:
+            return
+        for subscription in self._subscriptions_of_streams:
+            self.destroy_subscription(subscription)
+        self._commands.destroy()
+        self._runner = None
+
+    def _rearm(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Clear a stop; an active node begins anew where the arm is."""
+        if self._runner is None:
+            response.message = "not configured"
+            return response
+        self._runner.rearm()
+        try:
+            if self._active:
+                self._runner.begin(self._task(), self._now_ns())
+        except DynamoError as error:
+            self._runner.stop(str(error))
+            response.message = str(error)
+            return response
+        self._told_stop, response.success = "", True
+        return response
+
+    def _stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if self._runner is None:
+            response.message = "not configured, so nothing is commanded"
+            return response
+        self._runner.stop("requested by ~/stop")
+        response.success = True
+        return response
+
+    def _jumped(self, _jump: object) -> None:
+        if self._runner is not None:
+            self._runner.stop("the clock jumped back")
+            self._runner.reset_clock()
+
+    def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        names = {parameter.name for parameter in parameters}
+        if self._active and "task" in names:
+            return SetParametersResult(successful=False, reason="task can't change while active")
+        if self._runner is not None and names & {"bundle", "contract", "device"}:
+            return SetParametersResult(successful=False, reason="clean up before changing the bundle")
+        return SetParametersResult(successful=True)
+
+    def _autostart(self) -> None:
+        if self.trigger_configure() != OK:
+            raise RunnerError("the bundle could not be configured; see above")
+        self._starter = self.create_timer(AUTOSTART_PERIOD_S, self._start_when_ready, clock=self._steady)
+
+    def _start_when_ready(self) -> None:
+        assert self._runner is not None
+        if self._runner.ready(self._now_ns()) and self.trigger_activate() == OK:
+            self.destroy_timer(self._starter)
+
+    def _report(self) -> None:
+        if self._runner is not None:
+            self._health.publish(self._runner, active=self._active, task=self._text("task"))
+
+    def _tell_stop(self) -> None:
+        stopped = self._runner.stopped if self._runner is not None else None
+        if stopped is not None and stopped.text != self._told_stop:
+            self._told_stop = stopped.text
+            self.get_logger().error(f"stopped: {stopped.text}; call ~/rearm to go on")
+
+    def _task(self) -> str:
+        return self._text("task")
+
+    def _text(self, name: str) -> str:
+        return str(self.get_parameter(name).value)
+
+    def _now_ns(self) -> int:
+        return now_ns(self.get_clock())
+
+
+def main() -> int:
+    """Run the inference node until it is interrupted."""
+    return run(InferenceNode)

@@ -1,0 +1,48 @@
+"""Real bundles as small as they can be: a random encoder and one remembered chunk, always the answer."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from dynamo_policies.actions import ActionSpace
+from dynamo_policies.bundle import save_bundle
+from dynamo_policies.contract import Contract
+from dynamo_policies.encoders import EncoderConfig, random_encoder
+from dynamo_policies.policies.base import PolicyRecord, Samples
+from dynamo_policies.policies.knn import KnnConfig, fit_knn
+
+
+def write_bundle(
+    folder: Path, contract: Contract, position: tuple[float, float, float], *, gripper: float = 0.0
+) -> Path:
+    """Write a bundle that drives the tool to `position`, pointing down, and return its folder."""
+    encoder = random_encoder(EncoderConfig(image_size=32))
+    features = len(contract.cameras) * encoder.record.config.feature_size
+    config = KnnConfig(horizon=10)
+    tasks = tuple(contract.tasks)
+    record = PolicyRecord(
+        policy="knn",
+        config=dataclasses.asdict(config),
+        tasks=tasks,
+        feature_size=features,
+        state_size=len(contract.state_names),
+    )
+    action = torch.tensor([*position, 0.0, 0.0, 0.0, gripper])
+    count = len(tasks)
+    samples = Samples(
+        features=torch.randn(count, features, generator=torch.Generator().manual_seed(0)),
+        state=torch.zeros(count, len(contract.state_names)),
+        windows=torch.arange(count)[:, None],
+        tasks=torch.arange(count),
+        chunks=action.expand(count, config.horizon, 7).clone(),
+        mask=torch.ones(count, config.horizon, dtype=torch.bool),
+    )
+    space = ActionSpace(contract.reference_rotation, relative=False)
+    policy = fit_knn(
+        config, samples, record, space, seed=0, device=torch.device("cpu"), on_progress=lambda _progress: None
+    )
+    save_bundle(folder, contract=contract, encoder=encoder, policy=policy)
+    return folder

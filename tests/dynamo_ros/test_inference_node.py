@@ -1,0 +1,181 @@
+"""The inference node over real DDS, with a robot that follows its commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from control_msgs.action import GripperCommand
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import SetParameters
+from rclpy.action import ActionServer
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image, JointState
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from bundle_factory import write_bundle
+from dynamo_policies.contract import Contract
+from dynamo_ros.nodes.inference_node import InferenceNode
+from ros_fixtures import Ros
+
+READY = [0.0, -0.45, 0.0, 0.9, 0.0, 1.35, 0.0]
+GOAL = (0.45, 0.1, 0.3)
+NODE = "/inference_node"
+
+
+class Robot:
+    """An arm that is wherever it was commanded, with cameras that can be switched off."""
+
+    def __init__(self, node: Node, contract: Contract) -> None:
+        self.node, self.contract, self.joints, self.seeing = node, contract, READY, True
+        self.trajectories: list[JointTrajectory] = []
+        self.poses: list[PoseStamped] = []
+        self.grips: list[float] = []
+        self.cameras = [node.create_publisher(Image, one.topic, 20) for one in contract.cameras.values()]
+        self.states = node.create_publisher(JointState, "/xarm/joint_states", 20)
+        node.create_subscription(JointTrajectory, contract.arm.topic, self.follow, 20)
+        node.create_subscription(PoseStamped, "/dynamo/target_pose", self.poses.append, 20)
+        self.server = ActionServer(node, GripperCommand, contract.gripper.action, self.grip)
+        node.create_timer(0.02, self.tell_joints)
+        node.create_timer(0.04, self.show)
+
+    def follow(self, message: JointTrajectory) -> None:
+        self.trajectories.append(message)
+        self.joints = list(message.points[-1].positions)
+
+    def grip(self, handle: object) -> GripperCommand.Result:
+        self.grips.append(handle.request.command.position)
+        handle.succeed()
+        return GripperCommand.Result()
+
+    def tell_joints(self) -> None:
+        for names, positions in ((self.contract.arm.joints, self.joints), (["drive_joint"], [0.0])):
+            message = JointState(name=list(names), position=positions)
+            message.header.stamp = self.node.get_clock().now().to_msg()
+            self.states.publish(message)
+
+    def show(self) -> None:
+        for publisher in self.cameras if self.seeing else []:
+            image = Image(height=128, width=128, encoding="rgb8", step=384, data=bytes(128 * 384))
+            image.header.stamp = self.node.get_clock().now().to_msg()
+            publisher.publish(image)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory, contract: Contract) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("bundle"), contract, GOAL, gripper=1.0)
+
+
+@pytest.fixture
+def robot(ros: Ros, contract: Contract) -> Robot:
+    return Robot(ros.node("robot"), contract)
+
+
+@pytest.fixture
+def inference(ros: Ros, bundle: Path, robot: Robot) -> InferenceNode:
+    parameters = {"bundle": str(bundle), "contract": "xarm_kitchen", "task": "put_yogurt"}
+    node = ros.add(InferenceNode([Parameter(name, value=value) for name, value in parameters.items()]))
+    assert change(ros, robot, Transition.TRANSITION_CONFIGURE)
+    ros.until(lambda: node._runner.ready(node._now_ns()), what="all streams fresh")
+    return node
+
+
+def change(ros: Ros, robot: Robot, transition: int) -> bool:
+    request = ChangeState.Request(transition=Transition(id=transition))
+    return ros.call(robot.node, ChangeState, f"{NODE}/change_state", request).success
+
+
+def activate(ros: Ros, robot: Robot) -> None:
+    assert change(ros, robot, Transition.TRANSITION_ACTIVATE)
+
+
+def test_active_node_drives_the_arm_to_the_goal_and_closes_the_gripper(
+    ros: Ros, robot: Robot, inference: InferenceNode, contract: Contract
+) -> None:
+    activate(ros, robot)
+    ros.until(lambda: robot.poses and abs(robot.poses[-1].pose.position.y - GOAL[1]) < 2e-3, what="the goal")
+    first, message = robot.trajectories[0], robot.trajectories[-1]
+    assert np.abs(np.array(first.points[0].positions) - READY).max() < contract.arm.first_target_within_rad
+    assert list(message.joint_names) == list(contract.arm.joints)
+    assert message.points[0].time_from_start.nanosec == contract.arm.period_ns
+    assert not message.points[0].velocities
+    assert robot.poses[-1].header.frame_id == contract.base_frame
+    ros.until(lambda: robot.grips == [contract.gripper.closed], what="one gripper goal")
+
+
+def test_nothing_is_commanded_before_activation_and_after_deactivation(
+    ros: Ros, robot: Robot, inference: InferenceNode
+) -> None:
+    ros.spin(0.3)
+    assert not robot.trajectories
+    activate(ros, robot)
+    ros.until(lambda: len(robot.trajectories) > 20, what="commands")
+    assert change(ros, robot, Transition.TRANSITION_DEACTIVATE)
+    ros.spin(0.1)
+    count = len(robot.trajectories)
+    ros.spin(0.3)
+    assert len(robot.trajectories) == count
+
+
+def test_dead_camera_stops_the_arm_until_it_is_rearmed(
+    ros: Ros, robot: Robot, inference: InferenceNode
+) -> None:
+    reports: list[DiagnosticArray] = []
+    robot.node.create_subscription(DiagnosticArray, "/diagnostics", reports.append, 10)
+    activate(ros, robot)
+    ros.until(lambda: len(robot.trajectories) > 20, what="commands")
+    robot.seeing = False
+    ros.until(lambda: inference._runner.stopped, what="the stop")
+    ros.until(lambda: reports and "stale: " in reports[-1].status[0].message, what="a report of the stop")
+    count = len(robot.trajectories)
+    robot.seeing = True
+    ros.spin(0.3)
+    assert len(robot.trajectories) == count
+    assert ros.call(robot.node, Trigger, f"{NODE}/rearm", Trigger.Request()).success
+    ros.until(lambda: len(robot.trajectories) > count + 10, what="commands after re-arming")
+
+
+def test_stop_service_stops_at_once(ros: Ros, robot: Robot, inference: InferenceNode) -> None:
+    activate(ros, robot)
+    ros.until(lambda: len(robot.trajectories) > 10, what="commands")
+    assert ros.call(robot.node, Trigger, f"{NODE}/stop", Trigger.Request()).success
+    ros.spin(0.1)
+    count = len(robot.trajectories)
+    ros.spin(0.3)
+    assert len(robot.trajectories) == count
+
+
+def test_task_changes_while_inactive_only(ros: Ros, robot: Robot, inference: InferenceNode) -> None:
+    def set_task(name: str) -> bool:
+        request = SetParameters.Request(parameters=[Parameter("task", value=name).to_parameter_msg()])
+        return ros.call(robot.node, SetParameters, f"{NODE}/set_parameters", request).results[0].successful
+
+    assert set_task("fetch_yogurt")
+    activate(ros, robot)
+    assert not set_task("put_yogurt")
+
+
+def test_activation_without_a_known_task_is_refused(ros: Ros, robot: Robot, inference: InferenceNode) -> None:
+    inference.set_parameters([Parameter("task", value="juggle")])
+    assert not change(ros, robot, Transition.TRANSITION_ACTIVATE)
+
+
+def test_autostart_begins_when_the_streams_have_come(ros: Ros, bundle: Path, contract: Contract) -> None:
+    values = {"bundle": str(bundle), "task": "put_yogurt", "autostart": True}
+    ros.add(InferenceNode([Parameter(name, value=value) for name, value in values.items()]))
+    robot = Robot(ros.node("robot"), contract)
+    ros.until(lambda: len(robot.trajectories) > 10, what="commands")
+
+
+def test_configuration_without_a_bundle_is_refused(ros: Ros, robot: Robot, tmp_path: Path) -> None:
+    ros.add(InferenceNode([Parameter("bundle", value=str(tmp_path))]))
+    assert not change(ros, robot, Transition.TRANSITION_CONFIGURE)
