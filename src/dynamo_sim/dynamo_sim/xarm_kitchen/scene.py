@@ -123,8 +123,8 @@ def _add_fridge(world: Any) -> None:
     door.add_joint(
         name="door", type=hinge, axis=[0, 0, 1], range=[-0.3, 0.3], frictionloss=4.0, damping=[2, 0, 0]
     )
-    box(door, (0.245, 0.018, 0.275), (0.250, 0.022, 0.290), STEEL, mass=5.0)  # outside
-    box(door, (0.235, 0.020, 0.265), (0.250, 0.060, 0.290), LINER, mass=2.0)  # inner face
+    box(door, (0.245, 0.012, 0.275), (0.250, 0.012, 0.290), STEEL, mass=5.0)  # outside
+    box(door, (0.235, 0.010, 0.265), (0.250, 0.034, 0.290), LINER, mass=2.0)  # inner face
     _add_door_shelf(door)
 
 
@@ -145,7 +145,9 @@ def _add_cabinet(world: Any) -> None:
 def _add_door_shelf(door: Any) -> None:
     x, half_x = sum(SHELF_X) / 2, (SHELF_X[1] - SHELF_X[0]) / 2
     y, half_y = sum(SHELF_Y) / 2, (SHELF_Y[1] - SHELF_Y[0]) / 2
-    wall = 0.004
+    wall, back = 0.004, (SHELF_Y[0] - 0.044) / 2
+    # The liner is thicker below, so that bottles stand off the panel and a wrist has room beside them.
+    box(door, (half_x, back, 0.065), (x, 0.044 + back, SHELF_FLOOR + LIP - 0.065), LINER, mass=0.5)
     box(door, (half_x, half_y, 0.008), (x, y, SHELF_FLOOR - 0.008), GLASS, mass=0.4)
     box(door, (half_x, wall, LIP / 2), (x, SHELF_Y[1] + wall, SHELF_FLOOR + LIP / 2 - 0.008), GLASS, mass=0.2)
     for end, side in zip(SHELF_X, (-1.0, 1.0), strict=True):

@@ -162,13 +162,17 @@ class KitchenStation:
         desired, _ = self._chain.forward(self._arm.desired(self._now_ns), tool_offset_m=offset)
         return float(np.linalg.norm(self.tool_pose().position - desired))
 
+    def camera_fovy_deg(self, name: str) -> float:
+        """Return the vertical field of view of camera `name`, degrees."""
+        return float(self._kitchen.model.camera(name).fovy[0])
+
     def yogurt_in_tool(self) -> FloatArray:
         """Return the place (3,) m of the yogurt's base in the tool's frame; a change while it is held is slip."""
         return self._kitchen.yogurt_in_tool()
 
-    def yogurt_touched(self) -> bool:
-        """Return whether any part of the robot touches the yogurt."""
-        return self._kitchen.situation(self._slot).touched
+    def yogurt_carried(self) -> bool:
+        """Return whether the robot holds the yogurt and nothing else touches it."""
+        return self._kitchen.yogurt_carried
 
     def penetration_m(self) -> float:
         """Return how deep the deepest contact since the reset was, m."""

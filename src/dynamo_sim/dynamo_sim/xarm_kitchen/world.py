@@ -126,15 +126,23 @@ class Kitchen:
             tilt_rad=float(np.arccos(upright)),
             speed_m_s=float(np.linalg.norm(velocity[:3])),
             turn_rad_s=float(np.linalg.norm(velocity[3:])),
-            touched=self._yogurt_touched(),
+            touched=self._touching_yogurt()[0],
         )
 
-    def _yogurt_touched(self) -> bool:
+    @property
+    def yogurt_carried(self) -> bool:
+        """Whether the robot holds the yogurt and nothing else touches it."""
+        by_robot, by_others = self._touching_yogurt()
+        return by_robot and not by_others
+
+    def _touching_yogurt(self) -> tuple[bool, bool]:
+        """Return whether the robot, and whether anything else, touches the yogurt."""
         if not self.data.ncon:
-            return False
+            return False, False
         bodies = self.model.geom_bodyid[self.data.contact.geom]  # (contacts, 2)
         of_yogurt = (bodies == self._yogurt).any(axis=1)
-        return bool((of_yogurt & self._robot[bodies].any(axis=1)).any())
+        by_robot = self._robot[bodies].any(axis=1)
+        return bool((of_yogurt & by_robot).any()), bool((of_yogurt & ~by_robot).any())
 
 
 def _below(model: Any, root: int) -> npt.NDArray[np.bool_]:
