@@ -64,4 +64,4 @@ class Page:
 def write_page(page: Page, path: Path) -> None:
     """Write `page` as one HTML file; its media stay where they are."""
     environment = jinja2.Environment(loader=jinja2.PackageLoader(__package__, "."), autoescape=True)
-    path.write_text(environment.get_template("page.html.jinja").render(page=page), encoding="utf-8")
+    path.write_text(environment.get_template("page.html.j2").render(page=page), encoding="utf-8")
