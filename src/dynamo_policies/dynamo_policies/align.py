@@ -16,7 +16,8 @@ from dynamo_policies.contract import Contract, Stream
 from dynamo_policies.errors import DynamoError, UnknownNameError
 from dynamo_policies.observation import Observation, Sample
 
-HORIZON_S = 2.0  # How much of a stream is kept while nobody observes.
+HORIZON_S = 2.0  # How much of a stream is kept while nobody observes…
+LEAST_KEPT = 64  # …and how many samples at least, since a driver may be faster than its contract says.
 
 
 class AlignError(DynamoError):
@@ -101,7 +102,7 @@ class _History:
 
     def __init__(self, stream: Stream) -> None:
         self._latency_ns = stream.latency_ns
-        self._limit = math.ceil(stream.rate_hz * HORIZON_S) + 1
+        self._limit = max(LEAST_KEPT, math.ceil(stream.rate_hz * HORIZON_S) + 1)
         self._stamps: list[int] = []
         self._samples: list[Sample] = []
 

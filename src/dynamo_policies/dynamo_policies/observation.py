@@ -7,12 +7,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+FloatArray = npt.NDArray[np.float64]
+
 
 class Sample(NamedTuple):
     """One decoded message of one stream.
 
-    `value` is (H, W, 3) uint8 RGB for images, (J,) float64 in contract order for joints (rad or m), and (7,) float64
-    x y z (m) qx qy qz qw for poses.
+    `value` is (H, W, 3) uint8 RGB for images, (J,) float64 in contract order for joints (rad or m), and (7,)
+    float64 x y z (m) qx qy qz qw for poses.
     """
 
     stream: str
@@ -23,13 +25,13 @@ class Sample(NamedTuple):
 class Observation(NamedTuple):
     """What the robot saw at one tick.
 
-    `valid` is false where a stream has no sample yet or only one older than its maximum age; `stale` names those
-    streams. The images and the state of an invalid observation hold the last values known, for display only: nothing
-    may act on them.
+    `valid` is false where a stream has no sample yet or only one older than its maximum age; `stale` names
+    those streams. The images and the state of an invalid observation hold the last values known, for display
+    only: nothing may act on them.
     """
 
     tick_ns: int
-    images: dict[str, npt.NDArray[np.uint8]]  # camera name -> (H, W, 3) uint8 RGB, at the size of the decode settings
+    images: dict[str, npt.NDArray[np.uint8]]  # camera -> (H, W, 3) RGB, at the size of the decode settings
     state: npt.NDArray[np.float32]  # (S,) in the order of contract.state_names, SI units
     stale: tuple[str, ...]
 

@@ -1,0 +1,114 @@
+"""Targets to the seven numbers that a policy puts out, and back.
+
+An action is x y z (m), a rotation vector (rad) and the gripper (0 open to 1 closed). Absolute actions lie in
+the base frame, their rotation is measured from a reference rotation so that it does not wrap. Relative
+actions are measured from an anchor, the tool pose measured at the tick, along the axes of the base frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial.transform import Rotation
+
+from dynamo_policies.errors import DynamoError
+from dynamo_policies.observation import FloatArray, Pose, Target
+
+if TYPE_CHECKING:
+    from dynamo_policies.episodes import Episode
+
+ACTION_SIZE = 7
+
+
+class ActionError(DynamoError):
+    """Actions have a shape or values that stand for no target."""
+
+
+@dataclass(frozen=True)
+class ActionSpace:
+    """How targets are written as actions: `relative` to the measured pose, or absolute.
+
+    Absolute rotations are measured from `reference_rotation`, a quaternion x y z w.
+    """
+
+    reference_rotation: tuple[float, ...]
+    relative: bool
+
+    def __post_init__(self) -> None:
+        if len(self.reference_rotation) != 4 or not np.any(self.reference_rotation):
+            raise ActionError(f"reference rotation {self.reference_rotation} is no quaternion x y z w")
+
+    def encode(
+        self,
+        position: npt.ArrayLike,
+        quaternion: npt.ArrayLike,
+        gripper: npt.ArrayLike,
+        *,
+        anchor_position: npt.ArrayLike,
+        anchor_quaternion: npt.ArrayLike,
+    ) -> npt.NDArray[np.float32]:
+        """Return actions (..., 7) of target positions (..., 3), quaternions (..., 4) and grippers (...,).
+
+        The anchors have the same shapes or ones that broadcast to them; absolute actions do not depend on
+        them.
+        """
+        position, quaternion = np.asarray(position, np.float64), np.asarray(quaternion, np.float64)
+        origin, base = self._origin(anchor_position, anchor_quaternion)
+        shape = position.shape[:-1]
+        base = np.broadcast_to(base, (*shape, 4))
+        turn = Rotation.from_quat(quaternion.reshape(-1, 4)) * Rotation.from_quat(base.reshape(-1, 4)).inv()
+        rotvec = turn.as_rotvec().reshape(*shape, 3)
+        opening = np.asarray(gripper, np.float64)[..., None]
+        return np.concatenate([position - origin, rotvec, opening], axis=-1).astype(np.float32)
+
+    def decode(self, actions: npt.ArrayLike, anchor: Pose) -> list[Target]:
+        """Return the K targets that `actions` (K, 7) stand for; the gripper is held within 0..1.
+
+        Raises:
+            ActionError: another shape, or a value that is not finite.
+        """
+        values = np.asarray(actions, dtype=np.float64)
+        if values.ndim != 2 or values.shape[1] != ACTION_SIZE:
+            raise ActionError(f"actions of shape {values.shape} given, expected (K, {ACTION_SIZE})")
+        if not np.isfinite(values).all():
+            raise ActionError(f"actions hold values that are not finite: {values.tolist()}")
+        origin, base = self._origin(anchor.position, anchor.quaternion)
+        positions = values[:, :3] + origin
+        quaternions = (Rotation.from_rotvec(values[:, 3:6]) * Rotation.from_quat(base)).as_quat()
+        grippers = np.clip(values[:, 6], 0.0, 1.0)
+        return [
+            Target(Pose(position, quaternion), float(gripper))
+            for position, quaternion, gripper in zip(positions, quaternions, grippers, strict=True)
+        ]
+
+    def _origin(self, position: npt.ArrayLike, quaternion: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Return the position and the quaternion that actions are measured from."""
+        if self.relative:
+            return np.asarray(position, np.float64), np.asarray(quaternion, np.float64)
+        return np.zeros(3), np.asarray(self.reference_rotation, np.float64)
+
+
+def chunks(
+    episode: Episode, horizon: int, space: ActionSpace
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Return each tick's chunk (T, K, 7), anchored at the pose measured then, and what of it is real (T, K).
+
+    Where the episode has no target for a tick of the chunk, past its end or in a gap, the last target before
+    it stands in and the mask is false.
+    """
+    if horizon < 1:
+        raise ActionError(f"a chunk of {horizon} actions is impossible; at least 1 is possible")
+    period_ns = episode.contract.period_ns
+    wanted = episode.tick_ns[:, None] + np.arange(horizon) * period_ns  # (T, K)
+    chosen = np.searchsorted(episode.tick_ns, wanted, side="right") - 1
+    actions = space.encode(
+        episode.target_position[chosen],
+        episode.target_quaternion[chosen],
+        episode.target_gripper[chosen],
+        anchor_position=episode.measured_position[:, None],
+        anchor_quaternion=episode.measured_quaternion[:, None],
+    )
+    return actions, episode.tick_ns[chosen] == wanted

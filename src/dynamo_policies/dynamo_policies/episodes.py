@@ -1,0 +1,133 @@
+"""One episode of a bag, aligned to ticks: what the robot saw, where its tool was, what was commanded next.
+
+The ticks and their observations are the ones that `align.Aligner` gives live. The bag is read twice, once for
+the stamps and once for the images that ticks select, so that no other image is decoded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dynamo_policies.align import ticks_between
+from dynamo_policies.bags import BagError, bag_hash, read_info
+from dynamo_policies.contract import Contract, JointStream, PoseStream, Stream
+from dynamo_policies.decode import Decoder, FrameSettings
+from dynamo_policies.errors import ConfigError
+from dynamo_policies.kinematics import tool_poses
+from dynamo_policies.observation import FloatArray
+from dynamo_policies.tracks import IntArray, Track, read_images, read_tracks
+
+TARGET_STREAMS: dict[str, type[Stream]] = {"target_pose": PoseStream, "target_gripper": JointStream}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Episode:
+    """An episode as T ticks of its contract's grid, increasing; a tick without a target is left out.
+
+    `valid` is false at a tick at which an observed stream was stale; images and state are the last known
+    then.
+    """
+
+    path: Path
+    task: str
+    outcome: str
+    bag_hash: str
+    contract: Contract
+    tick_ns: IntArray  # (T,)
+    images: dict[str, npt.NDArray[np.uint8]]  # camera, in contract order -> (T, H, W, 3) RGB
+    state: npt.NDArray[np.float32]  # (T, S) in the order of contract.state_names
+    valid: npt.NDArray[np.bool_]  # (T,)
+    measured_position: FloatArray  # (T, 3) m, base frame
+    measured_quaternion: FloatArray  # (T, 4) x y z w
+    target_position: FloatArray  # (T, 3) m, commanded for one period after the tick
+    target_quaternion: FloatArray  # (T, 4) x y z w
+    target_gripper: FloatArray  # (T,) 0 open to 1 closed
+
+    def __len__(self) -> int:
+        return len(self.tick_ns)
+
+
+def load_episode(path: Path | str, frames: FrameSettings) -> Episode:
+    """Return the episode in the bag at `path`, by the contract that the bag was recorded under.
+
+    Raises:
+        BagError: the bag can't be read, or has no tick at which all streams are fresh and a target exists.
+        MissingTopicError: a stream's topic is not in the bag.
+        DecodeError: a message does not fit the contract.
+    """
+    info = read_info(path)
+    contract, decoder = info.contract, Decoder(info.contract, frames)
+    tracks = read_tracks(info, decoder)
+    ticks = _ticks(contract, tracks)
+    if not len(ticks):
+        counts = {name: len(track.stamps) for name, track in tracks.items()}
+        raise BagError(path, f"no tick at which all streams are fresh and a target exists; samples: {counts}")
+    state = np.concatenate([tracks[name].values(ticks) for name in contract.proprioception], axis=1)
+    state = state.astype(np.float32)
+    position, quaternion = tool_poses(contract, state)
+    pose, gripper = (tracks[name].values(ticks + contract.period_ns) for name in TARGET_STREAMS)
+    return Episode(
+        path=info.path,
+        task=info.task,
+        outcome=info.outcome,
+        bag_hash=bag_hash(path),
+        contract=contract,
+        tick_ns=ticks,
+        images=read_images(info, decoder, {name: tracks[name].places(ticks) for name in contract.cameras}),
+        state=state,
+        valid=_all_fresh(contract, tracks, ticks),
+        measured_position=position,
+        measured_quaternion=quaternion,
+        target_position=pose[:, :3],
+        target_quaternion=pose[:, 3:],
+        target_gripper=gripper[:, 0],
+    )
+
+
+def _ticks(contract: Contract, tracks: dict[str, Track]) -> IntArray:
+    """Return the ticks from the first that is valid to the last that was recorded, those with a target."""
+    _check_targets(contract)
+    seen = [tracks[name].stamps for name in contract.observed if len(tracks[name].stamps)]
+    if not seen:
+        return np.zeros(0, dtype=np.int64)
+    span = ticks_between(
+        min(int(stamps[0]) for stamps in seen), max(int(stamps[-1]) for stamps in seen), contract.period_ns
+    )
+    ticks = np.asarray(span, dtype=np.int64)
+    valid = _all_fresh(contract, tracks, ticks)
+    if not valid.any():
+        return np.zeros(0, dtype=np.int64)
+    ticks = ticks[int(valid.argmax()) :]
+    return ticks[_have_targets(contract, tracks, ticks + contract.period_ns)]
+
+
+def _all_fresh(contract: Contract, tracks: dict[str, Track], ticks: IntArray) -> npt.NDArray[np.bool_]:
+    stale = np.array([tracks[name].stale(ticks) for name in contract.observed])
+    return np.asarray(~stale.any(axis=0))
+
+
+def _have_targets(contract: Contract, tracks: dict[str, Track], times: IntArray) -> npt.NDArray[np.bool_]:
+    """Return at which of `times` both targets are fresh and still being recorded."""
+    have = np.ones(len(times), dtype=np.bool_)
+    for name in TARGET_STREAMS:
+        track = tracks[name]
+        last = int(track.stamps[-1]) if len(track.stamps) else 0
+        # Past the last target it is not known what would have been commanded; one of its own periods is due.
+        known_until = last + round(1e9 / contract.streams[name].rate_hz)
+        have &= ~track.stale(times) & (times <= known_until)
+    return have
+
+
+def _check_targets(contract: Contract) -> None:
+    for name, kind in TARGET_STREAMS.items():
+        stream = contract.streams.get(name)
+        if not isinstance(stream, kind) or stream.role != "action":
+            actions = [key for key, other in contract.streams.items() if other.role == "action"]
+            raise ConfigError(
+                f"an episode needs the stream {name!r}, a {kind.__name__} of role action; "
+                f"streams of role action are {actions}"
+            )

@@ -1,0 +1,119 @@
+"""The streams of a bag by stamp: what the aligner knows live, for all ticks of an episode at once."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from dynamo_policies.bags import BagInfo, RawMessage, deserialize, raw_messages, streams_by_topic
+from dynamo_policies.contract import ImageStream, Stream
+from dynamo_policies.decode import DecodeError, Decoder
+from dynamo_policies.observation import FloatArray
+
+IntArray = npt.NDArray[np.int64]
+CDR_HEADER_BYTES = 4
+
+
+class Track:
+    """One stream of a bag by stamp, each stamp once: its values, or where in the bag its images are."""
+
+    def __init__(self, stream: Stream, log: Log) -> None:
+        self._stream = stream
+        # As in the aligner: of two samples with one stamp the first counts.
+        self.stamps, first = np.unique(np.asarray(log.stamps, dtype=np.int64), return_index=True)
+        self._places = np.asarray(log.places, dtype=np.int64)[first]
+        self._values = np.asarray(log.values)[first] if log.values else np.zeros((0, 0))
+
+    def stale(self, ticks: IntArray) -> npt.NDArray[np.bool_]:
+        """Return for each tick whether its newest sample is missing or too old."""
+        newest = self._newest(ticks)
+        missing = newest < 0
+        if self._stream.max_age_ns is None or not len(self.stamps):
+            return missing
+        age = ticks + self._stream.latency_ns - self.stamps[newest]
+        return missing | (age > self._stream.max_age_ns)
+
+    def values(self, ticks: IntArray) -> FloatArray:
+        """Return the newest values at `ticks`, (T, N)."""
+        return self._values[self._newest(ticks)]
+
+    def places(self, ticks: IntArray) -> IntArray:
+        """Return for each tick which message of the topic is the newest, from 0 in the bag's order."""
+        return self._places[self._newest(ticks)]
+
+    def _newest(self, ticks: IntArray) -> IntArray:
+        """Return for each tick the index of the newest sample, -1 where there is none yet."""
+        return np.searchsorted(self.stamps, ticks + self._stream.latency_ns, side="right") - 1
+
+
+@dataclass
+class Log:
+    """The samples of one stream in the order of the bag."""
+
+    stamps: list[int] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    values: list[npt.NDArray[np.generic]] = field(default_factory=list)
+
+
+def read_tracks(info: BagInfo, decoder: Decoder) -> dict[str, Track]:
+    """Return the track of each observation and action stream; images are not decoded.
+
+    Raises:
+        MissingTopicError: a stream's topic is not in the bag.
+        BagError: the bag can't be read.
+        DecodeError: a message does not fit the contract.
+    """
+    by_topic = streams_by_topic(info.contract)
+    logs = {name: Log() for streams in by_topic.values() for name in streams}
+    places: Counter[str] = Counter()
+    for raw in raw_messages(info, by_topic):
+        for name, stream in by_topic[raw.topic].items():
+            _log(logs[name], name, stream, raw, places[raw.topic], decoder)
+        places[raw.topic] += 1
+    return {name: Track(info.contract.streams[name], log) for name, log in logs.items()}
+
+
+def read_images(
+    info: BagInfo, decoder: Decoder, places: dict[str, IntArray]
+) -> dict[str, npt.NDArray[np.uint8]]:
+    """Return {camera: (T, H, W, 3)}, the images at `places`, {camera: (T,) as of `Track.places`}."""
+    size = decoder.frames.size
+    images = {name: np.empty((len(wanted), size, size, 3), np.uint8) for name, wanted in places.items()}
+    names = {info.contract.streams[name].topic: name for name in places}
+    seen: Counter[str] = Counter()
+    for raw in raw_messages(info, names):
+        name = names[raw.topic]
+        rows = np.flatnonzero(places[name] == seen[raw.topic])
+        seen[raw.topic] += 1
+        if len(rows):
+            sample = decoder.decode(name, deserialize(raw), raw.receive_ns)
+            assert sample is not None
+            images[name][rows] = sample.value
+    return images
+
+
+def _log(log: Log, name: str, stream: Stream, raw: RawMessage, place: int, decoder: Decoder) -> None:
+    if isinstance(stream, ImageStream):
+        log.stamps.append(_stamp(name, stream, raw))
+        log.places.append(place)
+        return
+    sample = decoder.decode(name, deserialize(raw), raw.receive_ns)
+    if sample is not None:
+        log.stamps.append(sample.stamp_ns)
+        log.places.append(place)
+        log.values.append(sample.value)
+
+
+def _stamp(name: str, stream: Stream, raw: RawMessage) -> int:
+    """Return the stamp of a message that begins with a std_msgs/Header, without decoding the rest."""
+    if stream.stamp == "receive":
+        return raw.receive_ns
+    if len(raw.data) < CDR_HEADER_BYTES + 8:
+        raise DecodeError(name, f"message of {len(raw.data)} bytes is too short for a header")
+    order = "<" if raw.data[1] & 1 else ">"
+    seconds, nanoseconds = struct.unpack_from(f"{order}iI", raw.data, CDR_HEADER_BYTES)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)
