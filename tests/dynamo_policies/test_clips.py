@@ -1,0 +1,132 @@
+"""Segments of episodes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dynamo_policies.clips import ClipError, SegmentSampler, longest_run, segment_starts
+from dynamo_policies.contract import Contract
+from dynamo_policies.episodes import Episode
+
+PERIOD_NS = 100_000_000
+
+
+def make_episode(
+    contract: Contract, valid: list[bool], *, first: int = 0, gap_after: int | None = None
+) -> Episode:
+    """Return an episode whose images at row i are full of first + i; a tick is missing after row `gap_after`."""
+    count = len(valid)
+    ticks = np.arange(count) * PERIOD_NS
+    if gap_after is not None:
+        ticks[gap_after + 1 :] += PERIOD_NS
+    images = np.empty((count, 4, 4, 3), np.uint8)
+    images[:] = (first + np.arange(count))[:, None, None, None]
+    zeros = np.zeros((count, 4))
+    return Episode(
+        path=Path("episode"),
+        task="put_yogurt",
+        outcome="success",
+        bag_hash="",
+        contract=contract,
+        tick_ns=ticks.astype(np.int64),
+        images={"fixed": images, "wrist": images + 100},
+        state=np.zeros((count, 8), np.float32),
+        valid=np.array(valid, dtype=bool),
+        measured_position=zeros[:, :3],
+        measured_quaternion=zeros,
+        target_position=zeros[:, :3],
+        target_quaternion=zeros,
+        target_gripper=zeros[:, 0],
+    )
+
+
+episodes_by_hand = st.tuples(
+    st.lists(st.booleans(), min_size=1, max_size=12),
+    st.one_of(st.none(), st.integers(0, 10)),
+    st.integers(1, 5),
+)
+
+
+@given(episodes_by_hand)
+def test_segments_are_exactly_the_valid_consecutive_ones(
+    contract: Contract, drawn: tuple[list[bool], int | None, int]
+) -> None:
+    valid, gap_after, length = drawn
+    episode = make_episode(contract, valid, gap_after=gap_after)
+    expected = [
+        start
+        for start in range(len(valid) - length + 1)
+        if all(valid[start : start + length])
+        and (episode.tick_ns[start + length - 1] - episode.tick_ns[start]) == (length - 1) * PERIOD_NS
+    ]
+    assert segment_starts(episode, length) == expected
+    assert (longest_run(episode) >= length) == bool(expected)
+
+
+def test_samples_have_time_then_views(contract: Contract) -> None:
+    clips = SegmentSampler([make_episode(contract, [True] * 9)], 3, seed=0).sample(5)
+    assert clips.shape == (5, 3, 2, 4, 4, 3)
+    assert clips.dtype == np.uint8
+    assert clips.flags.c_contiguous
+    times = clips[:, :, 0, 0, 0, 0].astype(int)
+    assert (np.diff(times, axis=1) == 1).all()
+    np.testing.assert_array_equal(clips[:, :, 1], clips[:, :, 0] + 100)
+
+
+def test_each_segment_comes_once_an_epoch(contract: Contract) -> None:
+    sampler = SegmentSampler(
+        [make_episode(contract, [True] * 5), make_episode(contract, [True] * 4, first=50)], 2, seed=1
+    )
+    assert len(sampler) == 4 + 3
+    for epoch in range(3):
+        starts = sampler.sample(7)[:, 0, 0, 0, 0, 0]
+        assert sorted(starts.tolist()) == [0, 1, 2, 3, 50, 51, 52]
+        assert sampler.epoch == epoch
+
+
+def test_the_seed_alone_decides_the_order(contract: Contract) -> None:
+    episode = make_episode(contract, [True] * 40)
+    one, same, other = (SegmentSampler([episode], 2, seed).sample(30) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+
+
+@given(st.integers(0, 25))
+def test_a_restored_sampler_goes_on_as_it_would_have(contract: Contract, before: int) -> None:
+    episode = make_episode(contract, [True] * 10)
+    sampler = SegmentSampler([episode], 2, seed=5)
+    sampler.sample(before)
+    state = json.loads(json.dumps(sampler.state()))
+    restored = SegmentSampler([episode], 2, seed=5)
+    restored.restore(state)
+    np.testing.assert_array_equal(restored.sample(20), sampler.sample(20))
+
+
+def test_the_state_of_another_sampler_is_refused(contract: Contract) -> None:
+    episode = make_episode(contract, [True] * 10)
+    state = SegmentSampler([episode], 2, seed=5).state()
+    with pytest.raises(ClipError, match="with seed 5 given, this one has 6"):
+        SegmentSampler([episode], 2, seed=6).restore(state)
+    with pytest.raises(ClipError, match="with segments 9 given, this one has 8"):
+        SegmentSampler([episode], 3, seed=5).restore(state)
+
+
+def test_too_long_a_segment_is_an_error_that_says_what_is_possible(contract: Contract) -> None:
+    episode = make_episode(contract, [True, True, False, True, True, True])
+    with pytest.raises(ClipError, match=r"no segment of 4 .* in 1 episodes; at most 3 ticks are possible"):
+        SegmentSampler([episode], 4, seed=0)
+    with pytest.raises(ClipError, match="at most 0 ticks"):
+        SegmentSampler([], 4, seed=0)
+    with pytest.raises(ClipError, match="segments of 0 ticks"):
+        SegmentSampler([episode], 0, seed=0)
+
+
+def test_episodes_with_other_cameras_do_not_mix(contract: Contract) -> None:
+    one = make_episode(contract, [True] * 5)
+    other = Episode(**{**vars(one), "images": {"fixed": one.images["fixed"]}})
+    with pytest.raises(ClipError, match="has images"):
+        SegmentSampler([one, other], 2, seed=0)
