@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -21,6 +22,7 @@ from dynamo_policies.errors import DynamoError
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 # A signal only sets a flag; it is looked at this often while nothing else happens.
 IDLE_S = 0.1
+N = TypeVar("N", bound=Node)
 
 
 class Life:
@@ -50,7 +52,7 @@ class Life:
 
 
 @contextmanager
-def life(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> Iterator[Life]:
+def life(make_node: Callable[[], N], args: Sequence[str] | None = None) -> Iterator[tuple[Life, N]]:
     """Start rclpy and the node; at the end, also by a signal, destroy it while its topics still work."""
     ended = threading.Event()
 
@@ -61,10 +63,11 @@ def life(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> It
     # Our handlers, not rclpy's: its own take the context away before a node can say its last words.
     rclpy.init(args=list(args) if args is not None else None, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        alive = Life(make_node(), ended)
+        node = make_node()
+        alive = Life(node, ended)
         try:
-            warn_without_profile(alive.node)
-            yield alive
+            warn_without_profile(node)
+            yield alive, node
         finally:
             alive.end()
     finally:
@@ -73,12 +76,17 @@ def life(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> It
             signal.signal(number, handler)
 
 
-def run(make_node: Callable[[], Node]) -> int:
-    """Spin the node until it is asked to end; return the exit code, 1 if it could not start."""
+def spin(alive: Life, _node: Node) -> None:
+    """Run callbacks until the end."""
+    while alive.going_on:
+        alive.spin_once()
+
+
+def run(make_node: Callable[[], N], live: Callable[[Life, N], None] = spin) -> int:
+    """Make the node and let it `live`; return the exit code, 1 if a DynamoError ended it."""
     try:
-        with life(make_node) as alive:
-            while alive.going_on:
-                alive.spin_once()
+        with life(make_node) as (alive, node):
+            live(alive, node)
     except DynamoError as error:
         rclpy.logging.get_logger("dynamo").fatal(str(error))
         return 1

@@ -13,6 +13,11 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from dynamo_policies.contract import ImageStream
 from dynamo_policies.observation import Pose
 from dynamo_ros.nodes.messages import to_pose_message, to_time
+from dynamo_sim.xarm_kitchen.scene import BOTTLES
+
+# What /station/objects holds, in this order, which a PoseArray cannot tell: the bottles, where one goes in
+# the door and on the counter, and the tool.
+OBJECTS = (*BOTTLES, "slot", "zone", "tool")
 
 
 def image_message(name: str, image: npt.NDArray[np.uint8], stamp_ns: int) -> Image:
@@ -66,7 +71,7 @@ def gripper_message(names: tuple[str, ...], position: float, stamp_ns: int) -> J
 
 
 def objects_message(objects: dict[str, Pose], *, frame: str, stamp_ns: int) -> PoseArray:
-    """Return the poses in the alphabetical order of their names, which a PoseArray cannot tell."""
-    message = PoseArray(poses=[to_pose_message(objects[name]) for name in sorted(objects)])
+    """Return the poses in the order of OBJECTS."""
+    message = PoseArray(poses=[to_pose_message(objects[name]) for name in OBJECTS])
     message.header.stamp, message.header.frame_id = to_time(stamp_ns), frame
     return message

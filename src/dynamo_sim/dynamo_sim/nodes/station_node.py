@@ -159,8 +159,8 @@ class StationNode(Node):
         )
         outcome.header.stamp, outcome.elapsed = to_time(now_ns), verdict.elapsed_s
         self._outcome.publish(outcome)
-        objects = objects_message(self._station.objects(), frame=self._contract.base_frame, stamp_ns=now_ns)
-        self._objects.publish(objects)
+        truth = {**self._station.objects(), "tool": self._station.tool_pose()}
+        self._objects.publish(objects_message(truth, frame=self._contract.base_frame, stamp_ns=now_ns))
 
     def _hear(self, topic: str) -> Callable[[PoseStamped], None]:
         def heard(message: PoseStamped) -> None:

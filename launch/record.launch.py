@@ -1,0 +1,78 @@
+"""Record demonstrations: the recorder, teleoperation, and in simulation the station and a scripted demonstrator."""
+
+from launch import Action, LaunchContext, LaunchDescription
+from launch.actions import OpaqueFunction
+
+from dynamo_ros.launching import (
+    TELEOP_DEVICES,
+    declare,
+    end_with,
+    environment,
+    fail_with_any,
+    folder,
+    is_true,
+    node,
+    real_robot,
+    station,
+    teleop_device,
+    value,
+)
+from dynamo_ros.locations import contract_path, find_contract
+
+EXTRAS = ["/station/outcome:dynamo_interfaces/msg/Outcome"]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return what `ros2 launch dynamo_ros record.launch.py` runs."""
+    return LaunchDescription(
+        [
+            declare("contract", "xarm_kitchen", "robot contract, a name or a path"),
+            declare("out", "out/bags", "folder of the bags, one for each episode"),
+            declare("sim", "true", "simulate the robot", "true", "false"),
+            declare("teleop", "expert", "who demonstrates", "expert", *TELEOP_DEVICES),
+            declare("tasks", "", "tasks that the expert demonstrates, with commas between; empty: all"),
+            declare("episodes", "24", "successes that the expert needs for each task"),
+            declare("seed", "0", "first start state"),
+            declare("discard_failures", "false", "throw the expert's failed attempts away", "true", "false"),
+            declare("rtf", "4.0", "real-time factor of the simulation; 0: as fast as it can"),
+            declare(
+                "max_command_age_ms", "20", "simulated time waits for commands later than this; 0: never"
+            ),
+            declare("robot_ip", "", "address of the real arm"),
+            *environment(),
+            fail_with_any(),
+            OpaqueFunction(function=_actions),
+        ]
+    )
+
+
+def _actions(context: LaunchContext) -> list[Action]:
+    sim, teleop = is_true(context, "sim"), value(context, "teleop")
+    contract = str(contract_path(value(context, "contract")))
+    recording = {
+        "contract": contract,
+        "out": folder(value(context, "out")),
+        "extras": EXTRAS if sim else [""],
+    }
+    recorder = node("dynamo_ros", "recorder_node", recording, sim=sim)
+    age_ms = float(value(context, "max_command_age_ms"))
+    robot = (
+        [station(context, max_command_age_ms=age_ms)]
+        if sim
+        else real_robot(find_contract(contract), value(context, "robot_ip"))
+    )
+    return [recorder, *robot, *(_expert(context) if teleop == "expert" else teleop_device(context, teleop))]
+
+
+def _expert(context: LaunchContext) -> list[Action]:
+    """Return the scripted demonstrator; the launch ends with it."""
+    contract = str(contract_path(value(context, "contract")))
+    session = {
+        "contract": contract,
+        "tasks": value(context, "tasks").split(","),
+        "episodes": int(value(context, "episodes")),
+        "seed": int(value(context, "seed")),
+        "discard_failures": is_true(context, "discard_failures"),
+    }
+    expert = node("dynamo_sim", "expert_node", session, sim=True)
+    return [node("dynamo_ros", "teleop_node", {"contract": contract}, sim=True), expert, end_with(expert)]

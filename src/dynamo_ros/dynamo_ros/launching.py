@@ -1,0 +1,178 @@
+"""What the launch files share: arguments, nodes, drivers, and how a launch ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ament_index_python.packages import PackageNotFoundError, get_package_share_path
+from launch import Action, LaunchContext
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    IncludeLaunchDescription,
+    RegisterEventHandler,
+    SetEnvironmentVariable,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch.events.process import ProcessExited
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_ros.actions import Node
+
+from dynamo_policies.contract import Contract, ImageStream
+from dynamo_policies.errors import DynamoError
+from dynamo_ros.locations import config_folder, contract_path
+from dynamo_ros.nodes.spin import PROFILE_VARIABLES
+
+TELEOP_DEVICES = ("none", "gamepad", "spacemouse")
+# Package and executable of each device's own driver, and how it names its topic.
+DEVICE_DRIVERS = {
+    "gamepad": ("joy", "game_controller_node", []),
+    "spacemouse": ("spacenav", "spacenav_node", [("spacenav/joy", "/joy")]),
+}
+VENDOR_PACKAGES = {"xarm_moveit_config": "xarm_ros2", "realsense2_camera": "realsense-ros"}
+
+
+class LaunchError(DynamoError):
+    """A launch can't begin, or a process of it failed."""
+
+
+def declare(name: str, default: str, description: str, *choices: str) -> DeclareLaunchArgument:
+    """Return a launch argument; `choices`, if any, are all that it may be."""
+    return DeclareLaunchArgument(
+        name, default_value=default, description=description, choices=list(choices) or None
+    )
+
+
+def value(context: LaunchContext, name: str) -> str:
+    """Return what a launch argument was given."""
+    return str(context.launch_configurations[name])
+
+
+def is_true(context: LaunchContext, name: str) -> bool:
+    """Return whether a launch argument is true."""
+    return value(context, name).lower() == "true"
+
+
+def environment() -> list[Action]:
+    """Return what every process of ours needs in its environment, unless it is set already."""
+    profile = str(config_folder() / "fastdds.xml")
+    wanted = dict.fromkeys(PROFILE_VARIABLES, profile)
+    return [SetEnvironmentVariable(name, text) for name, text in wanted.items() if not os.environ.get(name)]
+
+
+def node(
+    package: str, executable: str, parameters: Mapping[str, Any], *, sim: bool, remappings: Any = ()
+) -> Node:
+    """Return one of our nodes, on simulated time or not, named after its executable."""
+    return Node(
+        package=package,
+        executable=executable,
+        name=executable,
+        parameters=[{"use_sim_time": sim, **parameters}],
+        remappings=list(remappings),
+        output="screen",
+        # Long enough to complete a bag.
+        sigterm_timeout="20",
+    )
+
+
+def station(context: LaunchContext, *, max_command_age_ms: float) -> Node:
+    """Return the simulated station; its time is the clock of all others."""
+    parameters = {
+        "contract": str(contract_path(value(context, "contract"))),
+        "rtf": float(value(context, "rtf")),
+        "seed": int(value(context, "seed")),
+        "max_command_age_ms": max_command_age_ms,
+    }
+    return node("dynamo_sim", "station_node", parameters, sim=False)
+
+
+def teleop_device(context: LaunchContext, kind: str) -> list[Action]:
+    """Return teleoperation for a device, and the device's driver; nothing for `none`."""
+    if kind == "none":
+        return []
+    package, executable, remappings = DEVICE_DRIVERS[kind]
+    _require({package: f"ros-jazzy-{package}"}, f"teleop:={kind}")
+    sim, contract = is_true(context, "sim"), str(contract_path(value(context, "contract")))
+    return [
+        Node(package=package, executable=executable, remappings=remappings, output="screen"),
+        node("dynamo_ros", "joy_teleop_node", {"contract": contract, "layout": kind}, sim=sim),
+        node("dynamo_ros", "teleop_node", {"contract": contract}, sim=sim),
+    ]
+
+
+def real_robot(contract: Contract, robot_ip: str) -> list[Action]:
+    """Return the launch files of the arm's and the cameras' vendors, with the settings that the contract needs.
+
+    Raises:
+        LaunchError: a package is not installed, or no address was given.
+    """
+    _require(VENDOR_PACKAGES, "sim:=false")
+    if not robot_ip:
+        raise LaunchError("sim:=false needs robot_ip:=ADDRESS, as on the sticker of the control box")
+    arm = _include(
+        "xarm_moveit_config",
+        "xarm7_moveit_realmove.launch.py",
+        # The driver's default report comes at 5 Hz.
+        {"robot_ip": robot_ip, "report_type": "dev", "add_gripper": "true"},
+    )
+    return [arm, *(_camera(stream) for stream in contract.cameras.values())]
+
+
+def fail_with_any() -> RegisterEventHandler:
+    """Return what ends the launch, with an error, when one of its processes fails."""
+
+    def check(event: ProcessExited, context: LaunchContext) -> None:
+        if event.returncode and not context.is_shutdown:
+            raise LaunchError(f"{event.process_name} ended with exit code {event.returncode}")
+
+    return RegisterEventHandler(OnProcessExit(on_exit=check))
+
+
+def end_with(action: Node) -> RegisterEventHandler:
+    """Return what ends the launch when the process of `action` is done."""
+
+    def end(event: ProcessExited, _context: LaunchContext) -> list[Action] | None:
+        if event.returncode:
+            return None  # `fail_with_any` deals with it
+        return [EmitEvent(event=Shutdown(reason=f"{event.process_name} is done"))]
+
+    return RegisterEventHandler(OnProcessExit(target_action=action, on_exit=end))
+
+
+def folder(text: str) -> str:
+    """Return a folder given on the command line as an absolute path."""
+    return str(Path(text).expanduser().resolve())
+
+
+def _camera(stream: ImageStream) -> Action:
+    """Return a RealSense driver on the stream's topic, /NAMESPACE/NAME/color/image_raw."""
+    namespace, name = stream.topic.strip("/").split("/")[:2]
+    profile = f"{stream.width}x{stream.height}x{round(stream.rate_hz)}"
+    settings = {"camera_namespace": namespace, "camera_name": name, "rgb_camera.color_profile": profile}
+    return _include("realsense2_camera", "rs_launch.py", settings)
+
+
+def _include(package: str, file: str, arguments: Mapping[str, str]) -> Action:
+    path = Path(get_package_share_path(package)) / "launch" / file
+    return IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(str(path)), launch_arguments=list(arguments.items())
+    )
+
+
+def _require(packages: Mapping[str, str], reason: str) -> None:
+    missing = [f"{package} ({source})" for package, source in packages.items() if not _is_installed(package)]
+    if missing:
+        raise LaunchError(f"{reason} needs packages that are not installed: {', '.join(missing)}")
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        get_package_share_path(package)
+    except PackageNotFoundError:
+        return False
+    return True
