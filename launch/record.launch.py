@@ -1,4 +1,4 @@
-"""Record demonstrations: the recorder, teleoperation, and in simulation the station and a scripted demonstrator."""
+"""Record demonstrations: recorder and teleoperation; simulated also station and scripted demonstrator."""
 
 from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import OpaqueFunction
@@ -35,9 +35,7 @@ def generate_launch_description() -> LaunchDescription:
             declare("seed", "0", "first start state"),
             declare("discard_failures", "false", "throw the expert's failed attempts away", "true", "false"),
             declare("rtf", "4.0", "real-time factor of the simulation; 0: as fast as it can"),
-            declare(
-                "max_command_age_ms", "20", "simulated time waits for commands later than this; 0: never"
-            ),
+            declare("max_command_age_ms", "20", "simulated time waits for later commands; 0: never"),
             declare("robot_ip", "", "address of the real arm"),
             *environment(),
             fail_with_any(),

@@ -106,7 +106,7 @@ def teleop_device(context: LaunchContext, kind: str) -> list[Action]:
 
 
 def real_robot(contract: Contract, robot_ip: str) -> list[Action]:
-    """Return the launch files of the arm's and the cameras' vendors, with the settings that the contract needs.
+    """Return the launch files of the arm's and the cameras' vendors, set up as the contract needs.
 
     Raises:
         LaunchError: a package is not installed, or no address was given.
