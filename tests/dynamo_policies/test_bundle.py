@@ -18,11 +18,11 @@ from dynamo_policies.policies.mlp import MlpConfig
 
 ROBOT = Path(__file__).parents[2] / "config" / "robots" / "xarm_kitchen.yaml"
 CONTRACT = load_contract(ROBOT)
-ENCODER = random_encoder(EncoderConfig(image_size=32, seed=4))
+ENCODER = random_encoder(EncoderConfig(image_size=32, channels=8, seed=4))
 SPACE = ActionSpace(reference_rotation=CONTRACT.reference_rotation, relative=True)
 
 
-def policy(name: str = "mlp", tasks: tuple[str, ...] = tuple(CONTRACT.tasks), features: int = 1024) -> Policy:
+def policy(name: str = "mlp", tasks: tuple[str, ...] = tuple(CONTRACT.tasks), features: int = 128) -> Policy:
     random = np.random.default_rng(0)
     demonstration = Demonstration(
         features=random.normal(size=(12, features)).astype(np.float32),
@@ -122,8 +122,8 @@ def test_a_folder_without_manifest_is_no_bundle(tmp_path: Path) -> None:
 
 
 def test_a_policy_of_other_features_does_not_fit(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="the policy reads 512 features, the encoder gives 1024"):
-        save(tmp_path, fitted=policy(features=512))
+    with pytest.raises(BundleError, match="the policy reads 64 features, the encoder gives 128"):
+        save(tmp_path, fitted=policy(features=64))
 
 
 def test_a_task_that_the_contract_lacks_is_refused(tmp_path: Path) -> None:

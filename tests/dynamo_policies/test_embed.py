@@ -9,7 +9,7 @@ from dynamo_policies.embed import Embedder, EmbedError
 from dynamo_policies.encoders import EncoderConfig, random_encoder
 from dynamo_policies.errors import ConfigError
 
-ENCODER = random_encoder(EncoderConfig(image_size=32)).encoder
+ENCODER = random_encoder(EncoderConfig(image_size=32, channels=8)).encoder
 CAMERAS = ("fixed", "wrist")
 
 
@@ -21,11 +21,11 @@ def images(ticks: int) -> dict[str, npt.NDArray[np.uint8]]:
 def test_features_of_views_follow_the_order_of_cameras() -> None:
     observation = {name: stack[0] for name, stack in images(1).items()}
     joined = Embedder(ENCODER, CAMERAS).embed(observation)
-    assert joined.shape == (1024,)
+    assert joined.shape == (128,)
     assert joined.dtype == np.float32
     for place, name in enumerate(CAMERAS):
         alone = Embedder(ENCODER, (name,)).embed(observation)
-        np.testing.assert_allclose(joined[512 * place : 512 * (place + 1)], alone, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(joined[64 * place : 64 * (place + 1)], alone, rtol=1e-4, atol=1e-5)
 
 
 def test_ticks_of_an_episode_are_embedded_as_live_ones_are() -> None:
@@ -36,7 +36,7 @@ def test_ticks_of_an_episode_are_embedded_as_live_ones_are() -> None:
 
 
 def test_the_encoder_is_frozen_and_the_callers_own_stays_as_it_was() -> None:
-    encoder = random_encoder(EncoderConfig(image_size=32)).encoder.train()
+    encoder = random_encoder(EncoderConfig(image_size=32, channels=8)).encoder.train()
     embedder = Embedder(encoder, CAMERAS)
     before = encoder.trunk.bn1.running_mean.clone()
     embedder.embed_ticks(images(2))

@@ -17,7 +17,7 @@ from dynamo_policies.encoders import (
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.tensorfiles import TensorFileError, file_hash, write_tensors
 
-CONFIG = EncoderConfig(image_size=32, seed=3)
+CONFIG = EncoderConfig(image_size=32, channels=8, seed=3)
 
 
 def images(*leading: int) -> torch.Tensor:
@@ -27,8 +27,8 @@ def images(*leading: int) -> torch.Tensor:
 
 def test_leading_axes_are_kept() -> None:
     encoder = random_encoder(CONFIG).encoder
-    assert encoder(images(2, 3, 2)).shape == (2, 3, 2, 512)
-    assert encoder(images()).shape == (512,)
+    assert encoder(images(2, 3, 2)).shape == (2, 3, 2, 64)
+    assert encoder(images()).shape == (64,)
 
 
 def test_bytes_and_fractions_give_the_same_features() -> None:
@@ -49,7 +49,7 @@ def test_one_seed_draws_one_encoder_and_leaves_the_global_generator_out() -> Non
     first = random_encoder(CONFIG).encoder.trunk.state_dict()
     torch.manual_seed(1)
     second = random_encoder(CONFIG).encoder.trunk.state_dict()
-    other = random_encoder(EncoderConfig(image_size=32, seed=4)).encoder.trunk.state_dict()
+    other = random_encoder(EncoderConfig(image_size=32, channels=8, seed=4)).encoder.trunk.state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["conv1.weight"], other["conv1.weight"])
 
@@ -74,7 +74,9 @@ def test_an_encoder_is_found_by_its_weights_file(tmp_path: Path) -> None:
 
 def test_changed_weights_are_refused(tmp_path: Path) -> None:
     save_encoder(tmp_path, Encoder(CONFIG), EncoderRecord(config=CONFIG))
-    write_tensors(tmp_path / "encoder.safetensors", Encoder(EncoderConfig(seed=9)).trunk.state_dict())
+    write_tensors(
+        tmp_path / "encoder.safetensors", Encoder(EncoderConfig(channels=8, seed=9)).trunk.state_dict()
+    )
     with pytest.raises(TensorFileError, match=r"has sha256 .* where encoder\.json says"):
         load_encoder(tmp_path)
 

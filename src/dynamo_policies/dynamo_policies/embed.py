@@ -62,7 +62,8 @@ class Embedder:
         Raises:
             EmbedError: a camera is missing or an image does not have the size the encoder was made for.
         """
-        return self._features({name: image[None] for name, image in images.items()})[0]
+        features: npt.NDArray[np.float32] = self._features({name: i[None] for name, i in images.items()})[0]
+        return features
 
     def embed_ticks(self, images: Mapping[str, npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
         """Return the features (T, F) of T observations' `images`, each (T, H, W, 3) RGB, as of an episode."""
@@ -79,11 +80,10 @@ class Embedder:
 
     @torch.inference_mode()
     def _features(self, images: Mapping[str, npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
-        stacked = np.stack(
-            [self._of_camera(images, name) for name in self.cameras], axis=1
-        )  # (T, V, H, W, 3)
+        # Views of one tick lie side by side: (T, V, H, W, 3).
+        stacked = np.stack([self._of_camera(images, name) for name in self.cameras], axis=1)
         features: Tensor = self._encoder(torch.from_numpy(stacked).to(self.device))
-        return features.flatten(1).float().cpu().numpy()  # type: ignore[no-any-return]  # torch's stubs
+        return features.flatten(1).float().cpu().numpy()
 
     def _of_camera(self, images: Mapping[str, npt.NDArray[np.uint8]], name: str) -> npt.NDArray[np.uint8]:
         if name not in images:

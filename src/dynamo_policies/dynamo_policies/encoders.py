@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dynamo_policies.configs import build
 from dynamo_policies.decode import FrameSettings
 from dynamo_policies.errors import ConfigError
-from dynamo_policies.nets.resnet import FEATURE_SIZE, ResNet18
+from dynamo_policies.nets.resnet import CHANNELS, ResNet18
 from dynamo_policies.tensorfiles import (
     TensorFileError,
     file_hash,
@@ -38,11 +38,16 @@ RECORD_FILE = "encoder.json"
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
-    """What an encoder is: its kind, the square image it was made for (pixels), its first weights' seed."""
+    """What an encoder is: its kind, the square image it was made for (pixels), its first weights' seed.
+
+    `channels` are those of the first convolution; 64 is the published ResNet-18, fewer make it narrower and
+    faster.
+    """
 
     kind: Literal["resnet18"] = "resnet18"
     image_size: int = 96
     crop: Literal["center", "none"] = "center"
+    channels: int = CHANNELS
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -50,11 +55,13 @@ class EncoderConfig:
             raise ConfigError(
                 f"image_size {self.image_size} is too small for resnet18; at least 32 is possible"
             )
+        if self.channels < 1:
+            raise ConfigError(f"channels {self.channels} is not at least 1")
 
     @property
     def feature_size(self) -> int:
         """How many numbers describe one image."""
-        return FEATURE_SIZE
+        return 8 * self.channels
 
     @property
     def frames(self) -> FrameSettings:
@@ -76,7 +83,7 @@ class EncoderRecord:
 
 
 class Encoder(nn.Module):
-    """Images (..., H, W, 3), uint8 or float in 0..1, to features (..., 512); normalises inside."""
+    """Images (..., H, W, 3), uint8 or float in 0..1, to features (..., 8 * channels); normalises inside."""
 
     mean: Tensor
     std: Tensor
@@ -84,15 +91,15 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.trunk = ResNet18(torch.Generator().manual_seed(config.seed))
+        self.trunk = ResNet18(torch.Generator().manual_seed(config.seed), channels=config.channels)
         self.register_buffer("mean", torch.tensor(MEAN), persistent=False)
         self.register_buffer("std", torch.tensor(STD), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return features (..., 512) in the dtype of the weights."""
+        """Return features (..., 8 * channels) in the dtype of the weights."""
         leading = images.shape[:-3]
         features: Tensor = self.trunk(self._normalised(images.reshape(-1, *images.shape[-3:])))
-        return features.reshape(*leading, FEATURE_SIZE)
+        return features.reshape(*leading, self.config.feature_size)
 
     def _normalised(self, images: Tensor) -> Tensor:
         """(N, H, W, 3) uint8 or 0..1 to (N, 3, H, W), which is channels_last in memory without a copy."""

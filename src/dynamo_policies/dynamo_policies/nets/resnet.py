@@ -9,30 +9,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-FEATURE_SIZE = 512
-_STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))  # channels and first stride of layer1 to layer4
+CHANNELS = 64
+_STAGES = ((1, 1), (2, 2), (4, 2), (8, 2))  # multiple of the first channels, and stride, of layer1 to layer4
 
 
 class ResNet18(nn.Module):
-    """Normalised images (N, 3, H, W), float, to features (N, 512): the mean over the last feature map.
+    """Normalised images (N, 3, H, W), float, to the mean (N, 8 * channels) of the last feature map.
 
+    `channels` are those of the first convolution: 64 in the published network, fewer for a narrower one.
     `generator` draws the initial weights: Kaiming normal by fan-out for convolutions, 1 and 0 for batch
     norms, as torchvision does.
     """
 
-    def __init__(self, generator: torch.Generator) -> None:
+    def __init__(self, generator: torch.Generator, *, channels: int = CHANNELS) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        channels = 64
-        for number, (width, stride) in enumerate(_STAGES, start=1):
+        self.conv1 = nn.Conv2d(3, channels, kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        first = channels
+        for number, (multiple, stride) in enumerate(_STAGES, start=1):
+            width = multiple * first
             stage = nn.Sequential(BasicBlock(channels, width, stride), BasicBlock(width, width, 1))
             self.add_module(f"layer{number}", stage)
             channels = width
         self._draw(generator)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return features (N, 512) of `images` (N, 3, H, W)."""
+        """Return features (N, 8 * channels) of `images` (N, 3, H, W)."""
         x = functional.relu(self.bn1(self.conv1(images)), inplace=True)
         x = functional.max_pool2d(x, kernel_size=3, stride=2, padding=1)
         for number in range(1, len(_STAGES) + 1):

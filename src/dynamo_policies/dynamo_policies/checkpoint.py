@@ -1,0 +1,81 @@
+"""The state of an interrupted run in one safetensors file, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dynamo_policies.contract import differing
+from dynamo_policies.tensorfiles import TensorFileError, fill, read_tensors, write_tensors
+
+FILE = "checkpoint.safetensors"
+_MODEL, _OPTIMISER, _LOSSES = "model.", "optimiser.", "losses"
+
+
+@dataclass
+class Progress:
+    """How far a run is: finished steps, the loss of each, and the seconds they took."""
+
+    step: int
+    seconds: float
+    losses: list[float]
+
+
+def save_checkpoint(
+    folder: Path,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    progress: Progress,
+    settings: Mapping[str, Any],
+) -> None:
+    """Write into `folder` all that `load_checkpoint` needs to go on exactly."""
+    tensors = {_MODEL + name: tensor for name, tensor in model.state_dict().items()}
+    for name, parameter in model.named_parameters():
+        for key, value in optimiser.state.get(parameter, {}).items():
+            tensors[f"{_OPTIMISER}{name}.{key}"] = value
+    tensors[_LOSSES] = torch.tensor(progress.losses, dtype=torch.float64)
+    metadata = {"step": progress.step, "seconds": progress.seconds, "settings": settings}
+    write_tensors(folder / FILE, tensors, {"run": json.dumps(metadata)})
+
+
+def load_checkpoint(
+    folder: Path, model: nn.Module, optimiser: torch.optim.Optimizer, settings: Mapping[str, Any]
+) -> Progress:
+    """Put the state in `folder` into `model` and `optimiser` and return how far the run was.
+
+    Raises:
+        TensorFileError: there is no checkpoint, it is damaged, or it was made with other settings.
+    """
+    tensors, metadata = read_tensors(folder / FILE)
+    if "run" not in metadata:
+        raise TensorFileError(f"{folder / FILE} is not a checkpoint of a run")
+    run = json.loads(metadata["run"])
+    if differences := differing(json.loads(json.dumps(settings)), run["settings"]):
+        raise TensorFileError(f"{folder / FILE} was made with other settings: {'; '.join(differences)}")
+    losses = tensors.pop(_LOSSES).tolist()
+    of_model = {name.removeprefix(_MODEL): tensors[name] for name in tensors if name.startswith(_MODEL)}
+    fill(model, of_model, where=str(folder / FILE))
+    for name, parameter in model.named_parameters():
+        _restore(optimiser, parameter, _under(f"{_OPTIMISER}{name}.", tensors))
+    return Progress(run["step"], run["seconds"], losses)
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    # The rest of the name has no dot, so that `norm` does not take what belongs to `norm.weight`.
+    found = {name.removeprefix(prefix): tensors[name] for name in tensors if name.startswith(prefix)}
+    return {key: tensor for key, tensor in found.items() if "." not in key}
+
+
+def _restore(optimiser: torch.optim.Optimizer, parameter: nn.Parameter, state: Mapping[str, Tensor]) -> None:
+    for key, tensor in state.items():
+        if tensor.shape == parameter.shape and tensor.ndim:
+            # In the parameter's order of memory, as the optimiser itself makes its averages.
+            optimiser.state[parameter][key] = torch.empty_like(parameter, requires_grad=False).copy_(tensor)
+        else:
+            optimiser.state[parameter][key] = tensor

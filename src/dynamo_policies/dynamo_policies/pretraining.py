@@ -1,0 +1,311 @@
+"""Pretrain an encoder on segments of episodes: the whole story of a run, from top to bottom.
+
+Chance is drawn anew for each step out of the seed and the step's number, so that a resumed run goes on
+exactly as an uninterrupted one would have.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from dynamo_policies.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
+from dynamo_policies.configs import build, read_yaml
+from dynamo_policies.encoders import Encoder, EncoderConfig, EncoderRecord, save_encoder
+from dynamo_policies.errors import ConfigError, DynamoError, UnknownNameError
+from dynamo_policies.health import COLLAPSED_STD, effective_rank, embedding_std
+from dynamo_policies.objectives import OBJECTIVES, Losses, Objective
+from dynamo_policies.objectives.dynamo import DynamoConfig
+from dynamo_policies.tensorfiles import write_json
+
+logger = logging.getLogger(__name__)
+SampleSegments = Callable[[int, np.random.Generator], npt.NDArray[np.uint8]]
+METRICS_FILE = "metrics.json"
+SMOOTHED_STEPS = 10  # the first and the last loss of a run are means over this many steps
+
+
+class PretrainError(DynamoError):
+    """A run can't be started or went wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig:
+    """Settings of a run. The budget is in steps, so that results do not depend on how fast a machine is.
+
+    `warmup` is the share of the steps in which the learning rate rises; it then falls to 0 along half a
+    cosine. `constant_lr` names networks that keep the full learning rate throughout, as the forward model
+    does in the authors' code.
+    """
+
+    objective: str = "dynamo"
+    image_size: int = 96
+    crop: Literal["center", "none"] = "center"
+    channels: int = 64
+    segment_length: int = 12
+    segments: int = 6
+    steps: int = 300
+    learning_rate: float = 3e-4
+    warmup: float = 0.1
+    weight_decay: float = 0.0
+    clip_norm: float = 0.1
+    constant_lr: tuple[str, ...] = ()
+    precision: Literal["bf16", "float32"] = "bf16"
+    compile: bool = False
+    checkpoint_every: int = 100
+    log_every: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("segment_length", "segments", "steps", "checkpoint_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} {getattr(self, name)} is not at least 1")
+        if self.learning_rate <= 0.0 or self.clip_norm <= 0.0:
+            raise ConfigError(
+                f"learning_rate {self.learning_rate:g} and clip_norm {self.clip_norm:g} must be positive"
+            )
+        if not 0.0 <= self.warmup < 1.0:
+            raise ConfigError(f"warmup {self.warmup:g} is not in 0 <= warmup < 1")
+
+
+class Recipe(NamedTuple):
+    """All settings of a run: those of the loop and those of the objective."""
+
+    run: PretrainConfig
+    objective: DynamoConfig
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return both as one flat mapping."""
+        return dataclasses.asdict(self.run) | dataclasses.asdict(self.objective)
+
+
+class Origin(NamedTuple):
+    """What a run learns from."""
+
+    contract_hash: str
+    bag_hashes: tuple[str, ...]
+
+
+class StepReport(NamedTuple):
+    """One finished step."""
+
+    step: int
+    steps: int
+    loss: float
+
+
+class Finished(NamedTuple):
+    """What a run has left behind."""
+
+    record: EncoderRecord
+    metrics: dict[str, float]
+
+
+def load_recipe(path: Path | str, **changes: Any) -> Recipe:
+    """Return the settings in the flat YAML file at `path`, with `changes` in place of what it says."""
+    values = read_yaml(path) | changes
+    name = str(values.get("objective", "dynamo"))
+    if name not in OBJECTIVES:
+        raise UnknownNameError(f"{path}: objective", name, OBJECTIVES)
+    parts = (PretrainConfig, OBJECTIVES[name][0])
+    known = [{field.name for field in dataclasses.fields(part)} for part in parts]
+    for key in values:
+        if key not in set().union(*known):
+            raise UnknownNameError(f"{path}: key", key, set().union(*known))
+    run, objective = ({key: values[key] for key in values if key in keys} for keys in known)
+    return Recipe(build(PretrainConfig, run, where=str(path)), build(parts[1], objective, where=str(path)))
+
+
+def ignore_step(report: StepReport) -> None:
+    """Do nothing with `report`."""
+
+
+def pretrain(
+    recipe: Recipe,
+    sample: SampleSegments,
+    folder: Path,
+    *,
+    origin: Origin,
+    device: str = "cpu",
+    resume: bool = False,
+    on_step: Callable[[StepReport], None] = ignore_step,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Finished:
+    """Train an encoder by `recipe` and leave it, its metrics and TensorBoard curves in `folder`.
+
+    `sample(n, random)` returns n segments (n, T, V, H, W, 3) uint8. With `resume` the run goes on where its
+    last checkpoint was written; without, a folder that holds a checkpoint is refused.
+
+    Raises:
+        PretrainError: the folder holds a run already, or the loss is no longer finite.
+        TensorFileError: the checkpoint to resume from is missing, damaged or was made with other settings.
+    """
+    config = recipe.run
+    objective = make_objective(recipe).to(device).train()
+    optimiser = make_optimiser(objective, config)
+    progress = _start(folder, objective, optimiser, recipe, resume=resume)
+    writer = SummaryWriter(str(folder / "tensorboard"), purge_step=progress.step)
+    while progress.step < config.steps:
+        began = clock()
+        segments = draw_segments(sample, config, progress.step).to(device)
+        set_learning_rates(optimiser, config, progress.step)
+        losses = forward(objective, segments, config, progress.step)
+        losses.total.backward()  # type: ignore[no-untyped-call]  # torch's stubs
+        for network in objective.networks().values():
+            torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+        optimiser.step()
+        optimiser.zero_grad()
+        objective.after_step(progress.step / config.steps)
+
+        progress.losses.append(_finite(losses.total.item(), progress.step))
+        progress.step += 1
+        progress.seconds += clock() - began
+        if progress.step % config.log_every == 0 or progress.step == config.steps:
+            _log(writer, losses, progress.step, optimiser, segments.shape[:3].numel() / (clock() - began))
+        if progress.step % config.checkpoint_every == 0:
+            save_checkpoint(folder, objective, optimiser, progress, recipe.settings)
+        on_step(StepReport(progress.step, config.steps, progress.losses[-1]))
+    writer.close()
+    return _finish(recipe, objective, sample, folder, origin, progress)
+
+
+def make_objective(recipe: Recipe) -> Objective:
+    """Return the objective and its encoder with the weights that the seed draws."""
+    config = recipe.run
+    if recipe.objective.window > config.segment_length:
+        raise ConfigError(
+            f"window {recipe.objective.window} is longer than segments of {config.segment_length}"
+        )
+    encoder = Encoder(
+        EncoderConfig(
+            image_size=config.image_size, crop=config.crop, channels=config.channels, seed=config.seed
+        )
+    )
+    random = torch.Generator().manual_seed(config.seed + 1)  # not the encoder's numbers over again
+    objective = OBJECTIVES[config.objective][1](recipe.objective, encoder, random)
+    objective.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
+    if config.compile:
+        objective.compile()
+    return objective
+
+
+def make_optimiser(objective: Objective, config: PretrainConfig) -> torch.optim.AdamW:
+    """Return AdamW with one group of parameters for each network."""
+    networks = objective.networks()
+    for name in config.constant_lr:
+        if name not in networks:
+            raise UnknownNameError("constant_lr: network", name, networks)
+    groups = [{"params": list(network.parameters()), "name": name} for name, network in networks.items()]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+def draw_segments(sample: SampleSegments, config: PretrainConfig, step: int) -> Tensor:
+    """Return the segments of `step`, (B, T, V, H, W, 3) uint8."""
+    return torch.from_numpy(sample(config.segments, np.random.default_rng((config.seed, step))))
+
+
+def set_learning_rates(optimiser: torch.optim.Optimizer, config: PretrainConfig, step: int) -> None:
+    """Set each group's learning rate for `step`."""
+    scheduled = config.learning_rate * learning_rate_share(step, config.steps, warmup=config.warmup)
+    for group in optimiser.param_groups:
+        group["lr"] = config.learning_rate if group["name"] in config.constant_lr else scheduled
+
+
+def learning_rate_share(step: int, steps: int, *, warmup: float) -> float:
+    """Return the share of the full learning rate at `step` of 0 to `steps` - 1; it is never 0."""
+    rising = math.ceil(warmup * steps)
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1.0 + math.cos(math.pi * (step - rising) / (steps - rising)))
+
+
+def forward(objective: Objective, segments: Tensor, config: PretrainConfig, step: int) -> Losses:
+    """Return the losses of `segments`; dropout draws from a generator of the step's own."""
+    kind = segments.device.type
+    with (
+        torch.random.fork_rng(devices=[segments.device] if kind == "cuda" else []),
+        torch.autocast(kind, dtype=torch.bfloat16, enabled=config.precision == "bf16"),
+    ):
+        torch.manual_seed(config.seed * 1_000_003 + step)
+        losses: Losses = objective(segments)
+    return losses
+
+
+def _start(
+    folder: Path, objective: Objective, optimiser: torch.optim.Optimizer, recipe: Recipe, *, resume: bool
+) -> Progress:
+    if resume:
+        return load_checkpoint(folder, objective, optimiser, recipe.settings)
+    if (folder / FILE).exists():
+        raise PretrainError(f"{folder} holds a run already; resume it or name another folder")
+    return Progress(step=0, seconds=0.0, losses=[])
+
+
+def _finite(loss: float, step: int) -> float:
+    if not math.isfinite(loss):
+        raise PretrainError(f"the loss is {loss} at step {step}; a lower learning_rate may help")
+    return loss
+
+
+def _log(
+    writer: SummaryWriter, losses: Losses, step: int, optimiser: torch.optim.Optimizer, images_per_s: float
+) -> None:
+    std = embedding_std(losses.embeddings)
+    values = {name: float(value) for name, value in losses.parts.items()}
+    values |= {"embedding_std": std, "effective_rank": effective_rank(losses.embeddings)}
+    values |= {"images_per_s": images_per_s}
+    values |= {f"learning_rate/{group['name']}": group["lr"] for group in optimiser.param_groups}
+    for name, value in values.items():
+        writer.add_scalar(name, value, step)
+    if std < COLLAPSED_STD:
+        logger.warning("step %d: the embeddings collapse, their deviation is %.2g", step, std)
+
+
+def _finish(
+    recipe: Recipe,
+    objective: Objective,
+    sample: SampleSegments,
+    folder: Path,
+    origin: Origin,
+    progress: Progress,
+) -> Finished:
+    config = recipe.run
+    segments = draw_segments(sample, config, config.steps)
+    metrics = {
+        "loss_first": float(np.mean(progress.losses[:SMOOTHED_STEPS])),
+        "loss_last": float(np.mean(progress.losses[-SMOOTHED_STEPS:])),
+        **_health(objective.encoder, segments),
+        "steps": progress.step,
+        "seconds": progress.seconds,
+        "images_per_s": progress.step * segments.shape[:3].numel() / max(progress.seconds, 1e-9),
+    }
+    record = EncoderRecord(
+        config=objective.encoder.config,
+        objective=config.objective,
+        settings=recipe.settings,
+        metrics=metrics,
+        contract_hash=origin.contract_hash,
+        bag_hashes=origin.bag_hashes,
+    )
+    record = save_encoder(folder, objective.encoder, record)
+    write_json(folder / METRICS_FILE, metrics)
+    return Finished(record, metrics)
+
+
+@torch.inference_mode()
+def _health(encoder: Encoder, segments: Tensor) -> dict[str, float]:
+    """Return deviation and rank of embeddings as a policy will see them: in evaluation mode."""
+    embeddings = encoder.eval()(segments.to(encoder.mean.device)).flatten(0, 2)
+    return {"embedding_std": embedding_std(embeddings), "effective_rank": effective_rank(embeddings)}
