@@ -18,7 +18,7 @@ PERIOD_NS = 100_000_000
 def make_episode(
     contract: Contract, valid: list[bool], *, first: int = 0, gap_after: int | None = None
 ) -> Episode:
-    """Return an episode whose images at row i are full of first + i; a tick is missing after row `gap_after`."""
+    """Return an episode whose images at row i are full of first + i, with a tick missing after a row."""
     count = len(valid)
     ticks = np.arange(count) * PERIOD_NS
     if gap_after is not None:

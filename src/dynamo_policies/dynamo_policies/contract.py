@@ -289,8 +289,11 @@ class Contract:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the contract's values; comments, order of keys and omitted defaults don't count."""
-        canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        """SHA-256 of the values and of the order of streams, which is the order of a policy's inputs.
+
+        Comments, defaults left out and the order of other keys do not count.
+        """
+        canonical = json.dumps([self.to_dict(), list(self.streams)], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -298,8 +301,10 @@ class ContractMismatchError(ConfigError):
     """Two contracts that should be the same are not."""
 
     def __init__(self, what: str, given: Contract, expected: Contract) -> None:
-        differences = "; ".join(differing(given.to_dict(), expected.to_dict())) or "nothing but the version"
-        super().__init__(f"{what}: the contracts differ in {differences}")
+        found = differing(given.to_dict(), expected.to_dict())
+        if not found:  # Then it is the order of streams, the only other thing that a hash depends on.
+            found = differing(list(given.streams), list(expected.streams), "order of streams")
+        super().__init__(f"{what}: the contracts differ in {'; '.join(found)}")
 
 
 def load_contract(path: Path | str) -> Contract:

@@ -1,0 +1,1 @@
+"""The command `dynamo` and its sub-commands."""

@@ -1,0 +1,96 @@
+"""`dynamo bags`: what is in bags, and whether it is sound."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from dynamo_policies.bags import BagInfo, find_bags, read_info
+from dynamo_policies.cli.command import Command
+from dynamo_policies.contract import load_contract
+from dynamo_policies.verify import problems
+
+PIPE_WIDTH = 160  # where no terminal gives a width
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    info = actions.add_parser("info", help="show what bags say about themselves")
+    info.set_defaults(action=_info)
+    verify = actions.add_parser("verify", help="decode every message; exit status 1 if a bag has a problem")
+    verify.add_argument("--contract", type=Path, help="the contract that the bags should be recorded under")
+    verify.set_defaults(action=_verify)
+    for action in (info, verify):
+        action.add_argument(
+            "folders", nargs="+", type=Path, metavar="DIR", help="a bag, or a folder with bags"
+        )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    return int(arguments.action(arguments))
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    table = Table("bag", "task", "outcome", "seconds", "messages", "dropped", "topic", "count", "rate Hz")
+    for column in table.columns[3:6] + table.columns[7:]:
+        column.justify = "right"
+    infos = [read_info(path) for path in _bags(arguments.folders)]
+    for info in infos:
+        table.add_row(*_row(info), end_section=True)
+    console = _console()
+    console.print(table)
+    console.print(_totals(infos))
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    expected = None if arguments.contract is None else load_contract(arguments.contract)
+    console, paths = _console(), _bags(arguments.folders)
+    bad = 0
+    for path in paths:
+        found = problems(path, expected)
+        bad += bool(found)
+        console.print(f"[{'red' if found else 'green'}]{'bad' if found else 'good'}[/] {path}")
+        for line in found:
+            console.print(f"     {line}", markup=False)
+    console.print(f"{len(paths) - bad} of {len(paths)} bags are good")
+    return 1 if bad else 0
+
+
+def _bags(folders: list[Path]) -> list[Path]:
+    return [path for folder in folders for path in find_bags(folder)]
+
+
+def _row(info: BagInfo) -> tuple[str, ...]:
+    topics = sorted(info.counts)
+    rates = [f"{info.counts[topic] / info.seconds:.1f}" if info.seconds else "-" for topic in topics]
+    return (
+        str(info.path),
+        info.task,
+        info.outcome,
+        f"{info.seconds:.1f}",
+        str(info.messages),
+        str(sum(info.dropped.values())),
+        "\n".join(topics),
+        "\n".join(str(info.counts[topic]) for topic in topics),
+        "\n".join(rates),
+    )
+
+
+def _totals(infos: list[BagInfo]) -> str:
+    outcomes = Counter((info.task, info.outcome) for info in infos)
+    parts = [f"{count} {task} {outcome}" for (task, outcome), count in sorted(outcomes.items())]
+    seconds, size = sum(info.seconds for info in infos), sum(info.bytes for info in infos)
+    return f"{len(infos)} bags, {seconds:.0f} s, {size / 1e6:.0f} MB: {', '.join(parts)}"
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+
+
+COMMAND = Command("bags", "look into bags and check them", _add_arguments, _run)
