@@ -1,0 +1,1 @@
+"""Commands of `dynamo` that need a simulated station."""
