@@ -117,7 +117,7 @@ class Session:
         self._until(lambda: self._knows_since(reset_ns + PREROLL_NS), "news of the station")
         note = f"scripted expert, seed {attempt.seed}"
         start = StartEpisode.Request(task=attempt.task, operator_name="scripted expert", note=note)
-        self._call(node.start, start)
+        self._call_patiently(node.start, start)
         outcome = self._demonstrate(attempt)
         return outcome, self._end_recording(outcome)
 
@@ -155,14 +155,29 @@ class Session:
 
     def _call(self, client: Client, request: Any) -> Any:
         """Return the response of a service; SessionError if it refuses or does not answer."""
+        response = self._ask(client, request)
+        if not response.success:
+            raise SessionError(f"{client.srv_name} refused: {response.message}")
+        return response
+
+    def _call_patiently(self, client: Client, request: Any) -> None:
+        """Call a service that may have to come to know its topics first, until it agrees or time is up."""
+        deadline = time.monotonic() + ANSWER_S
+        while not (response := self._ask(client, request)).success:
+            if time.monotonic() > deadline:
+                raise SessionError(f"{client.srv_name} refused: {response.message}")
+            self._pause(0.2)
+
+    def _ask(self, client: Client, request: Any) -> Any:
         name = client.srv_name
         self._until(client.service_is_ready, f"service {name}", STARTUP_S)
         future = client.call_async(request)
         self._until(future.done, f"an answer of {name}")
-        response = future.result()
-        if not response.success:
-            raise SessionError(f"{name} refused: {response.message}")
-        return response
+        return future.result()
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        self._until(lambda: time.monotonic() >= end, "the end of a pause")
 
     def _until(self, condition: Callable[[], bool], what: str, timeout_s: float = ANSWER_S) -> None:
         deadline = time.monotonic() + timeout_s
