@@ -13,9 +13,9 @@ from dynamo_policies.bundle import load_bundle
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_quick_demo_records_learns_evaluates_and_reports(tmp_path: Path, domain_id: int) -> None:
+def test_quick_demo_records_learns_evaluates_and_reports(tmp_path: Path, ros_domain: int) -> None:
     out = tmp_path / "demo"
-    environment = {**os.environ, "ROS_DOMAIN_ID": str(domain_id)}
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(ros_domain)}
     command = ["dynamo", "demo", "--quick", "--no-open", "--out", str(out)]
     subprocess.run(command, check=True, env=environment, timeout=840)
 
