@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+import torch
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, JumpThreshold
 from rclpy.clock_type import ClockType
@@ -40,8 +41,8 @@ class InferenceNode(LifecycleNode):
     """Feeds messages to a Runner and publishes the commands that it returns.
 
     Parameters: `bundle` (folder), `contract` (name or path; must equal the bundle's where it is given),
-    `task` (settable while inactive), `device`, `autostart` (configure at once, activate when the streams have
-    come).
+    `task` (settable while inactive), `device` and `threads` of the networks, `autostart` (configure at once,
+    activate when the streams have come).
     """
 
     def __init__(self, overrides: list[Parameter] | None = None) -> None:
@@ -49,6 +50,8 @@ class InferenceNode(LifecycleNode):
         for name in ("bundle", "contract", "task"):
             self.declare_parameter(name, "")
         self.declare_parameter("device", "cpu")
+        # On a busy computer several threads wait for one another; one is steadier.
+        torch.set_num_threads(self.declare_parameter("threads", 1).value)
         self._runner: Runner | None = None
         self._active = False
         self._command_timer: Timer | None = None
