@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,20 @@ import torch
 from dynamo_policies.actions import ActionSpace
 from dynamo_policies.configs import build
 from dynamo_policies.errors import ConfigError, UnknownNameError
-from dynamo_policies.policies import POLICIES, Demonstration, FittedPolicy, fit_policy, policy_kind
+from dynamo_policies.policies import (
+    POLICIES,
+    Demonstration,
+    FittedPolicy,
+    fit_policy,
+    load_policy_config,
+    policy_kind,
+)
 from dynamo_policies.policies.base import stack
 from dynamo_policies.policies.fitting import last_of_each_task
 from dynamo_policies.policies.scaling import Scaling
 from dynamo_policies.tensorfiles import TensorFileError
 
+CONFIGS = Path(__file__).parents[2] / "config" / "policy"
 TASKS = ("put", "fetch")
 SPACE = ActionSpace(reference_rotation=(1.0, 0.0, 0.0, 0.0), relative=True)
 FEATURES, STATE, HORIZON = 6, 3, 4
@@ -172,6 +181,19 @@ def test_a_dead_dimension_is_not_blown_up() -> None:
     assert scaling.apply_to(torch.tensor([0.0, 5.001, 1.0])).abs().max() <= 1.0
     rows = torch.randn(50, 3)
     torch.testing.assert_close(scaling.undo(scaling.apply_to(rows)), rows)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_shipped_config_loads(path: Path) -> None:
+    name, config = load_policy_config(path)
+    assert name == path.stem
+    assert config.horizon == 10
+
+
+def test_a_config_that_chooses_no_policy_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("window: 1\n")
+    with pytest.raises(ConfigError, match=r"no key 'policy' \(possible: mlp, knn\)"):
+        load_policy_config(tmp_path / "a.yaml")
 
 
 def test_an_unknown_policy_is_refused() -> None:

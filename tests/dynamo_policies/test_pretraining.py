@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +42,36 @@ def recipe(name: str = "dynamo", **changes: Any) -> Recipe:
     return load_recipe(CONFIGS / f"{name}.yaml", **(TINY | changes))
 
 
-def sample(count: int, random: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Segments of a bright square that moves over noise."""
-    segments = random.integers(0, 80, (count, 4, 2, 32, 32, 3), dtype=np.uint8)
-    for segment in segments:
-        left = int(random.integers(0, 16))
-        for tick in range(4):
-            segment[tick, :, 8:16, left + 2 * tick : left + 2 * tick + 8] = 250
-    return segments
+class Squares:
+    """Draws segments of a bright square that moves over noise."""
+
+    def __init__(self) -> None:
+        self.drawn = 0
+
+    def sample(self, count: int) -> npt.NDArray[np.uint8]:
+        random = np.random.default_rng(self.drawn)
+        segments = random.integers(0, 80, (count, 4, 2, 32, 32, 3), dtype=np.uint8)
+        for segment in segments:
+            left = int(random.integers(0, 16))
+            for tick in range(4):
+                segment[tick, :, 8:16, left + 2 * tick : left + 2 * tick + 8] = 250
+        self.drawn += 1
+        return segments
+
+    def state(self) -> dict[str, int]:
+        return {"drawn": self.drawn}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.drawn = state["drawn"]
+
+
+class Grey(Squares):
+    def sample(self, count: int) -> npt.NDArray[np.uint8]:
+        return np.full((count, 4, 2, 32, 32, 3), 128, np.uint8)
 
 
 def run(folder: Path, chosen: Recipe, **options: Any) -> Finished:
-    return pretrain(chosen, sample, folder, origin=ORIGIN, **options)
+    return pretrain(chosen, Squares(), folder, origin=ORIGIN, **options)
 
 
 class InterruptedRunError(Exception):
@@ -138,11 +157,8 @@ def test_nothing_to_resume_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_collapse_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    def grey(count: int, random: np.random.Generator) -> npt.NDArray[np.uint8]:
-        return np.full((count, 4, 2, 32, 32, 3), 128, np.uint8)
-
     with caplog.at_level(logging.WARNING):
-        pretrain(recipe(steps=2), grey, tmp_path, origin=ORIGIN)
+        pretrain(recipe(steps=2), Grey(), tmp_path, origin=ORIGIN)
     assert "the embeddings collapse" in caplog.text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ _MODEL, _OPTIMISER, _LOSSES = "model.", "optimiser.", "losses"
 
 @dataclass
 class Progress:
-    """How far a run is: finished steps, the loss of each, and the seconds they took."""
+    """How far a run is: finished steps, the loss of each, the seconds they took, and where its sampler is."""
 
-    step: int
-    seconds: float
-    losses: list[float]
+    step: int = 0
+    seconds: float = 0.0
+    losses: list[float] = field(default_factory=list)
+    sampler: dict[str, int] = field(default_factory=dict)
 
 
 def save_checkpoint(
@@ -40,7 +41,12 @@ def save_checkpoint(
         for key, value in optimiser.state.get(parameter, {}).items():
             tensors[f"{_OPTIMISER}{name}.{key}"] = value
     tensors[_LOSSES] = torch.tensor(progress.losses, dtype=torch.float64)
-    metadata = {"step": progress.step, "seconds": progress.seconds, "settings": settings}
+    metadata = {
+        "step": progress.step,
+        "seconds": progress.seconds,
+        "sampler": progress.sampler,
+        "settings": settings,
+    }
     write_tensors(folder / FILE, tensors, {"run": json.dumps(metadata)})
 
 
@@ -63,7 +69,7 @@ def load_checkpoint(
     fill(model, of_model, where=str(folder / FILE))
     for name, parameter in model.named_parameters():
         _restore(optimiser, parameter, _under(f"{_OPTIMISER}{name}.", tensors))
-    return Progress(run["step"], run["seconds"], losses)
+    return Progress(run["step"], run["seconds"], losses, run["sampler"])
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

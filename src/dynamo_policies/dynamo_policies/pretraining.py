@@ -1,7 +1,7 @@
 """Pretrain an encoder on segments of episodes: the whole story of a run, from top to bottom.
 
-Chance is drawn anew for each step out of the seed and the step's number, so that a resumed run goes on
-exactly as an uninterrupted one would have.
+A step's dropout is drawn out of the seed and the step's number, and the sampler knows where it is, so that a
+resumed run goes on exactly as an uninterrupted one would have.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,9 +31,21 @@ from dynamo_policies.objectives.dynamo import DynamoConfig
 from dynamo_policies.tensorfiles import write_json
 
 logger = logging.getLogger(__name__)
-SampleSegments = Callable[[int, np.random.Generator], npt.NDArray[np.uint8]]
 METRICS_FILE = "metrics.json"
 SMOOTHED_STEPS = 10  # the first and the last loss of a run are means over this many steps
+
+
+class Sampler(Protocol):
+    """Where segments come from; `clips.SegmentSampler` is one."""
+
+    def sample(self, count: int) -> npt.NDArray[np.uint8]:
+        """Return the next `count` segments, (count, T, V, H, W, 3)."""
+
+    def state(self) -> dict[str, int]:
+        """Return where the sampler is."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from where `state` was taken."""
 
 
 class PretrainError(DynamoError):
@@ -134,7 +146,7 @@ def ignore_step(report: StepReport) -> None:
 
 def pretrain(
     recipe: Recipe,
-    sample: SampleSegments,
+    sampler: Sampler,
     folder: Path,
     *,
     origin: Origin,
@@ -145,8 +157,8 @@ def pretrain(
 ) -> Finished:
     """Train an encoder by `recipe` and leave it, its metrics and TensorBoard curves in `folder`.
 
-    `sample(n, random)` returns n segments (n, T, V, H, W, 3) uint8. With `resume` the run goes on where its
-    last checkpoint was written; without, a folder that holds a checkpoint is refused.
+    With `resume` the run goes on where its last checkpoint was written; without, a folder that holds a
+    checkpoint is refused.
 
     Raises:
         PretrainError: the folder holds a run already, or the loss is no longer finite.
@@ -155,11 +167,11 @@ def pretrain(
     config = recipe.run
     objective = make_objective(recipe).to(device).train()
     optimiser = make_optimiser(objective, config)
-    progress = _start(folder, objective, optimiser, recipe, resume=resume)
+    progress = _start(folder, objective, optimiser, recipe, sampler, resume=resume)
     writer = SummaryWriter(str(folder / "tensorboard"), purge_step=progress.step)
     while progress.step < config.steps:
         began = clock()
-        segments = draw_segments(sample, config, progress.step).to(device)
+        segments = torch.from_numpy(sampler.sample(config.segments)).to(device)
         set_learning_rates(optimiser, config, progress.step)
         losses = forward(objective, segments, config, progress.step)
         losses.total.backward()  # type: ignore[no-untyped-call]  # torch's stubs
@@ -175,10 +187,11 @@ def pretrain(
         if progress.step % config.log_every == 0 or progress.step == config.steps:
             _log(writer, losses, progress.step, optimiser, segments.shape[:3].numel() / (clock() - began))
         if progress.step % config.checkpoint_every == 0:
+            progress.sampler = sampler.state()
             save_checkpoint(folder, objective, optimiser, progress, recipe.settings)
         on_step(StepReport(progress.step, config.steps, progress.losses[-1]))
     writer.close()
-    return _finish(recipe, objective, sample, folder, origin, progress)
+    return _finish(recipe, objective, sampler, folder, origin, progress)
 
 
 def make_objective(recipe: Recipe) -> Objective:
@@ -211,11 +224,6 @@ def make_optimiser(objective: Objective, config: PretrainConfig) -> torch.optim.
     return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
 
 
-def draw_segments(sample: SampleSegments, config: PretrainConfig, step: int) -> Tensor:
-    """Return the segments of `step`, (B, T, V, H, W, 3) uint8."""
-    return torch.from_numpy(sample(config.segments, np.random.default_rng((config.seed, step))))
-
-
 def set_learning_rates(optimiser: torch.optim.Optimizer, config: PretrainConfig, step: int) -> None:
     """Set each group's learning rate for `step`."""
     scheduled = config.learning_rate * learning_rate_share(step, config.steps, warmup=config.warmup)
@@ -244,13 +252,21 @@ def forward(objective: Objective, segments: Tensor, config: PretrainConfig, step
 
 
 def _start(
-    folder: Path, objective: Objective, optimiser: torch.optim.Optimizer, recipe: Recipe, *, resume: bool
+    folder: Path,
+    objective: Objective,
+    optimiser: torch.optim.Optimizer,
+    recipe: Recipe,
+    sampler: Sampler,
+    *,
+    resume: bool,
 ) -> Progress:
     if resume:
-        return load_checkpoint(folder, objective, optimiser, recipe.settings)
+        progress = load_checkpoint(folder, objective, optimiser, recipe.settings)
+        sampler.restore(progress.sampler)
+        return progress
     if (folder / FILE).exists():
         raise PretrainError(f"{folder} holds a run already; resume it or name another folder")
-    return Progress(step=0, seconds=0.0, losses=[])
+    return Progress()
 
 
 def _finite(loss: float, step: int) -> float:
@@ -276,13 +292,13 @@ def _log(
 def _finish(
     recipe: Recipe,
     objective: Objective,
-    sample: SampleSegments,
+    sampler: Sampler,
     folder: Path,
     origin: Origin,
     progress: Progress,
 ) -> Finished:
     config = recipe.run
-    segments = draw_segments(sample, config, config.steps)
+    segments = torch.from_numpy(sampler.sample(config.segments))
     metrics = {
         "loss_first": float(np.mean(progress.losses[:SMOOTHED_STEPS])),
         "loss_last": float(np.mean(progress.losses[-SMOOTHED_STEPS:])),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dynamo_policies.policies.base import Demonstration, Policy, PolicyConfig, PolicyRecord, demonstrate
 from dynamo_policies.policies.fitting import FittedPolicy, fit_policy
-from dynamo_policies.policies.table import POLICIES, PolicyKind, policy_kind
+from dynamo_policies.policies.table import POLICIES, PolicyKind, load_policy_config, policy_kind
 
 __all__ = [
     "POLICIES",
@@ -16,5 +16,6 @@ __all__ = [
     "PolicyRecord",
     "demonstrate",
     "fit_policy",
+    "load_policy_config",
     "policy_kind",
 ]

@@ -1,0 +1,62 @@
+"""`dynamo pretrain`: bags in, encoder out."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+
+from dynamo_policies.cli.command import Command
+from dynamo_policies.cli.learning import add_common_arguments, bar, choose_device, read_episodes, read_infos
+from dynamo_policies.clips import SegmentSampler
+from dynamo_policies.decode import FrameSettings
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_common_arguments(parser)
+    parser.add_argument("--resume", action="store_true", help="go on where the run in --out was interrupted")
+    parser.add_argument("--steps", type=int, metavar="N", help="optimiser steps, instead of the config's")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    # torch takes seconds to import; `dynamo --help` need not wait for it.
+    from dynamo_policies.pretraining import Origin, StepReport, load_recipe, pretrain
+
+    console = Console(highlight=False)
+    changes = {name: value for name in ("steps", "seed") if (value := getattr(arguments, name)) is not None}
+    recipe = load_recipe(arguments.config, **changes)
+    config, device = recipe.run, choose_device(arguments.device)
+    infos = read_infos(arguments.bags)
+    frames = FrameSettings(size=config.image_size, crop=config.crop)
+    episodes = read_episodes(infos, frames, arguments.cache, console)
+    sampler = SegmentSampler(episodes, config.segment_length, config.seed)
+    origin = Origin(infos[0].contract.hash, tuple(episode.bag_hash for episode in episodes))
+    console.print(f"{config.objective}: {config.steps} steps on {device}, {len(sampler)} segments")
+    with bar(console, "pretrain", config.steps) as advance:
+
+        def show(report: StepReport) -> None:
+            advance(report.step, f"loss {report.loss:.4f}")
+
+        finished = pretrain(
+            recipe,
+            sampler,
+            arguments.out,
+            origin=origin,
+            device=device,
+            resume=arguments.resume,
+            on_step=show,
+        )
+    console.print(_summary(finished.metrics))
+    console.print(f"encoder: {arguments.out}")
+    return 0
+
+
+def _summary(metrics: dict[str, float]) -> str:
+    return (
+        f"loss {metrics['loss_first']:.4f} -> {metrics['loss_last']:.4f} in {metrics['seconds']:.0f} s "
+        f"({metrics['images_per_s']:.0f} images/s); embeddings: deviation {metrics['embedding_std']:.3f}, "
+        f"effective rank {metrics['effective_rank']:.1f}"
+    )
+
+
+COMMAND = Command("pretrain", "train an encoder on bags", _add_arguments, _run)
