@@ -8,6 +8,8 @@ from rclpy.node import Node
 from dynamo_ros.core.runner import Runner
 from dynamo_ros.nodes.messages import now_ns, to_time
 
+NAME = "dynamo inference"
+
 
 class HealthPublisher:
     """Publishes a runner's state, counts and durations."""
@@ -19,7 +21,7 @@ class HealthPublisher:
     def publish(self, runner: Runner, *, active: bool, task: str) -> None:
         """Publish how `runner` does now."""
         level, text = _verdict(runner, active=active)
-        status = DiagnosticStatus(level=level, name="dynamo inference", message=text)
+        status = DiagnosticStatus(level=level, name=NAME, message=text)
         values = {"task": task, **_values(runner)}
         status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
         message = DiagnosticArray(status=[status])

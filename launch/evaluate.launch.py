@@ -1,0 +1,75 @@
+"""Evaluate a policy: station, recorder, inference and the evaluation that works through the trials."""
+
+from launch import Action, LaunchContext, LaunchDescription
+from launch.actions import OpaqueFunction
+
+from dynamo_ros.launching import (
+    declare,
+    end_with,
+    environment,
+    fail_with_any,
+    folder,
+    is_true,
+    node,
+    real_robot,
+    station,
+    value,
+)
+from dynamo_ros.locations import contract_path, find_contract
+
+EXTRAS = [
+    "/station/outcome:dynamo_interfaces/msg/Outcome",
+    "/diagnostics:diagnostic_msgs/msg/DiagnosticArray",
+]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return what `ros2 launch dynamo_ros evaluate.launch.py` runs."""
+    return LaunchDescription(
+        [
+            declare("bundle", "out/bundle", "folder of the bundle to evaluate"),
+            declare("contract", "xarm_kitchen", "robot contract, a name or a path; must be the bundle's"),
+            declare("sim", "true", "simulate the robot; else a person resets and judges", "true", "false"),
+            declare("trials", "10", "how many"),
+            declare("tasks", "", "tasks, with commas between; empty: all of the bundle"),
+            declare("seed", "0", "start state of the first trial; the next is one more"),
+            declare("out", "out/rollouts", "folder for bags, trials.json and summary.json"),
+            declare("name", "", "a title for the evaluation"),
+            declare("rtf", "1.0", "real-time factor of the simulation; 0: as fast as it can"),
+            declare("device", "cpu", "where the policy's networks run"),
+            declare("robot_ip", "", "address of the real arm"),
+            *environment(),
+            fail_with_any(),
+            OpaqueFunction(function=_actions),
+        ]
+    )
+
+
+def _actions(context: LaunchContext) -> list[Action]:
+    sim, contract = is_true(context, "sim"), str(contract_path(value(context, "contract")))
+    bundle, out = folder(value(context, "bundle")), folder(value(context, "out"))
+    robot = (
+        # The station keeps its pace: what comes late is late, as on the real robot.
+        [station(context, max_command_age_ms=0.0)]
+        if sim
+        else real_robot(find_contract(contract), value(context, "robot_ip"))
+    )
+    recording = {"contract": contract, "out": f"{out}/bags", "extras": EXTRAS if sim else EXTRAS[1:]}
+    policy = {"bundle": bundle, "contract": contract, "device": value(context, "device")}
+    plan = {
+        "bundle": bundle,
+        "simulated": sim,
+        "trials": int(value(context, "trials")),
+        "tasks": value(context, "tasks").split(","),
+        "seed": int(value(context, "seed")),
+        "out": out,
+        "name": value(context, "name"),
+    }
+    evaluation = node("dynamo_ros", "evaluation_node", plan, sim=sim)
+    return [
+        *robot,
+        node("dynamo_ros", "recorder_node", recording, sim=sim),
+        node("dynamo_ros", "inference_node", policy, sim=sim),
+        evaluation,
+        end_with(evaluation),
+    ]
