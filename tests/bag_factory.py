@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -164,3 +166,14 @@ def write_episode_bag(
     return write_bag(
         path, contract, episode_messages(contract, seconds, start_ns), task=task, outcome=outcome
     )
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """Let every write past `size` bytes of a file fail, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

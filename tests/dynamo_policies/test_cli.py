@@ -2,16 +2,18 @@
 
 import argparse
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
-from bag_factory import START_NS, episode_messages, write_bag
+from bag_factory import START_NS, episode_messages, files_no_larger_than, write_bag
 from dynamo_policies.cli.bags import COMMAND
 from dynamo_policies.cli.command import Command
-from dynamo_policies.cli.main import installed_commands, main
+from dynamo_policies.cli.main import GROUP, load_or_explain, main
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import DynamoError
+from dynamo_ros.core.recording import EpisodeWriter
 
 FIXED = "/fixed/camera/color/image_raw"
 
@@ -64,10 +66,17 @@ def test_a_command_that_cannot_be_loaded_says_why(
     (folder / "METADATA").write_text("Name: extra\nVersion: 1\n")
     (folder / "entry_points.txt").write_text("[dynamo.commands]\nbroken = nothing_here:COMMAND\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    (command,) = [command for command in installed_commands(["--help"]) if command.name == "broken"]
-    assert "No module named 'nothing_here'" in command.help
     assert main(["broken"]) == 2
     assert "command 'broken' can't be loaded from nothing_here:COMMAND" in capsys.readouterr().err
+
+
+def test_help_says_why_a_command_is_not_available(capsys: pytest.CaptureFixture[str]) -> None:
+    entries = [EntryPoint(f"c{i}", value, GROUP) for i, value in enumerate(("nothing_here:A", "sys:path"))]
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"], [load_or_explain(entry) for entry in entries])
+    shown = capsys.readouterr().out
+    assert "not available: No module named 'nothing_here'" in shown
+    assert "sys:path is list, not a Command" in " ".join(shown.split())
 
 
 def test_info_shows_each_bag_with_its_topics(episode_bag: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,3 +124,16 @@ def test_verify_holds_bags_against_a_contract(
     file.write_text(replace(contract, settle_ms=10.0).to_yaml())
     assert main(["bags", "verify", "--contract", str(file), str(episode_bag)], [COMMAND]) == 1
     assert "settle_ms: 25.0 instead of 10.0" in capsys.readouterr().out
+
+
+def test_recover_completes_what_a_full_disk_cut_off(
+    contract: Contract, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    writer = EpisodeWriter(tmp_path / "episode", contract, "put_yogurt")
+    for raw in episode_messages(contract, 0.5):
+        writer.write(*raw)
+    with files_no_larger_than(64):
+        assert "File too large" in writer.close("success").error
+    assert main(["bags", "recover", str(tmp_path)], [COMMAND]) == 0
+    assert "1 recordings recovered" in capsys.readouterr().out
+    assert main(["bags", "info", str(tmp_path)], [COMMAND]) == 0

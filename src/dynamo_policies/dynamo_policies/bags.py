@@ -1,7 +1,7 @@
 """Episode bags: rosbag2 folders with one MCAP file and, in their custom data, what the episode was.
 
-`custom_data` of metadata.yaml holds texts under the keys of CUSTOM_KEYS: task, prompt, operator, outcome,
-note, contract (YAML), contract_hash, versions and dropped (JSON), started_ns.
+`custom_data` of metadata.yaml holds texts: task, prompt, operator, outcome, note, contract (YAML),
+contract_hash, versions and dropped (JSON), started_ns.
 """
 
 from __future__ import annotations
@@ -25,18 +25,6 @@ from dynamo_policies.decode import Decoder
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.observation import Sample
 
-CUSTOM_KEYS = (
-    "task",
-    "prompt",
-    "operator",
-    "outcome",
-    "note",
-    "contract",
-    "contract_hash",
-    "versions",
-    "dropped",
-    "started_ns",
-)
 MCAP_MAGIC = b"\x89MCAP0\r\n"
 BLOCK_BYTES = 1 << 20
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from dynamo_policies.bags import BagInfo, find_bags, read_info
 from dynamo_policies.cli.command import Command
 from dynamo_policies.contract import load_contract
+from dynamo_policies.recovery import find_cut_off, recover
 from dynamo_policies.verify import problems
 
 PIPE_WIDTH = 160  # where no terminal gives a width
@@ -24,7 +25,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     verify = actions.add_parser("verify", help="decode every message; exit status 1 if a bag has a problem")
     verify.add_argument("--contract", type=Path, help="the contract that the bags should be recorded under")
     verify.set_defaults(action=_verify)
-    for action in (info, verify):
+    recover = actions.add_parser("recover", help="complete the bags of recordings that were cut off")
+    recover.set_defaults(action=_recover)
+    for action in (info, verify, recover):
         action.add_argument(
             "folders", nargs="+", type=Path, metavar="DIR", help="a bag, or a folder with bags"
         )
@@ -59,6 +62,16 @@ def _verify(arguments: argparse.Namespace) -> int:
             console.print(f"     {line}", markup=False)
     console.print(f"{len(paths) - bad} of {len(paths)} bags are good")
     return 1 if bad else 0
+
+
+def _recover(arguments: argparse.Namespace) -> int:
+    console = _console()
+    parts = [part for folder in arguments.folders for part in find_cut_off(folder)]
+    for part in parts:
+        path = recover(part)
+        console.print(f"{path}: {read_info(path).messages} messages", markup=False)
+    console.print(f"{len(parts)} recordings recovered")
+    return 0
 
 
 def _bags(folders: list[Path]) -> list[Path]:

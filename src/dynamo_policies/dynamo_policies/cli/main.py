@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None, commands: Sequence[Command] | None =
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments  # Needed before the arguments can be parsed, and welcome at any place.
     arguments = [argument for argument in arguments if argument != "--debug"]
-    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, format="%(message)s")
+    _log_to_stderr(logging.DEBUG if debug else logging.INFO)
     try:
         found = installed_commands(arguments) if commands is None else commands
         parsed = make_parser(found).parse_args(arguments)
@@ -64,7 +64,7 @@ def installed_commands(arguments: Sequence[str]) -> list[Command]:
         raise CommandError(f"no commands are installed (entry points {GROUP!r}); run `make setup` first")
     if arguments and arguments[0] in entries:
         return [_load(entries[arguments[0]])]
-    return [_load_or_explain(entry) for entry in entries.values()]
+    return [load_or_explain(entry) for entry in entries.values()]
 
 
 def _load(entry: EntryPoint) -> Command:
@@ -77,17 +77,25 @@ def _load(entry: EntryPoint) -> Command:
     return command
 
 
-def _load_or_explain(entry: EntryPoint) -> Command:
+def load_or_explain(entry: EntryPoint) -> Command:
     """Return the command, or one of the same name whose help says why it can't be used."""
     try:
         return _load(entry)
     except CommandError as error:
-        reason = str(error)
+        failure = error
 
         def fail(_arguments: argparse.Namespace) -> int:
-            raise CommandError(reason)
+            raise failure
 
-        return Command(entry.name, f"not available: {reason}".replace("%", "%%"), lambda _parser: None, fail)
+        reason = str(error.__cause__ or error).replace("%", "%%")
+        return Command(entry.name, f"not available: {reason}", lambda _parser: None, fail)
+
+
+def _log_to_stderr(level: int) -> None:
+    """Show what this project's packages log from `level` on, and the warnings of others."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    for package in ("dynamo_policies", "dynamo_sim"):
+        logging.getLogger(package).setLevel(level)
 
 
 def _version() -> str:

@@ -7,13 +7,15 @@ a bag that can be seen is a whole one.
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import json
 import os
 import shutil
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from rosbags.interfaces import (
     Connection,
@@ -30,6 +32,7 @@ from rosbags.typesys.store import Typestore
 
 from dynamo_policies.contract import Reliability
 from dynamo_policies.errors import DynamoError
+from dynamo_policies.recovery import ABOUT
 
 SYNC_BYTES = 64 << 20  # Data goes to the disk in such pieces, so that closing has little left to sync.
 JOIN_S = 60.0
@@ -61,12 +64,14 @@ class Item(NamedTuple):
 class BagWriter:
     """The thread that writes, its bounded queue, and the folder it writes to.
 
-    A failing disk stops the thread; `error` then says why, and what was written before stays in the hidden
-    folder.
+    A failing disk stops the thread; `error` then says why. What was written before stays in the hidden
+    folder, and `dynamo_policies.recovery` makes a bag of it.
     """
 
-    def __init__(self, path: Path, topics: Sequence[Topic], queue_bytes: int) -> None:
-        """Open the bag and start the thread.
+    def __init__(
+        self, path: Path, topics: Sequence[Topic], queue_bytes: int, custom: Mapping[str, str]
+    ) -> None:
+        """Open the bag and start the thread; `custom` is what is known of the episode already.
 
         Raises:
             RecordingError: the bag exists, can't be made, or a type is not known.
@@ -86,6 +91,7 @@ class BagWriter:
         self._ending = False
         self._changed = threading.Condition()
         self._writer, self._connections = self._open(topics)
+        self._about = self._write_about(custom)
         self._thread = threading.Thread(target=self._run, name=f"write {path.name}", daemon=True)
         self._thread.start()
 
@@ -104,15 +110,16 @@ class BagWriter:
     def finish(self, custom: Mapping[str, str]) -> Path:
         """Write out the queue and the metadata, sync, and return where the bag is; see `error`."""
         self._end()
-        if not self.error:
-            try:
-                self._complete(custom)
-                return self._path
-            except OSError as error:
-                self.error = f"could not complete {self._bag}: {error.strerror}"
-        with contextlib.suppress(OSError):  # The disk that failed may fail once more.
-            self._writer.abort()
-        return self._part
+        with self._about:
+            if not self.error:
+                try:
+                    self._complete(custom)
+                    return self._path
+                except OSError as error:
+                    self.error = f"could not complete {self._bag}: {error.strerror}"
+            with contextlib.suppress(OSError):  # The disk that failed may fail once more.
+                self._writer.abort()
+            return self._part
 
     def discard(self) -> None:
         """Stop and delete what was written."""
@@ -122,6 +129,7 @@ class BagWriter:
         with contextlib.suppress(OSError):  # What can't be flushed is not wanted.
             self._writer.abort()
         shutil.rmtree(self._part, ignore_errors=True)
+        self._about.close()
 
     def _open(self, topics: Sequence[Topic]) -> tuple[Writer, dict[str, Connection]]:
         types = _typestore(topics)
@@ -138,6 +146,14 @@ class BagWriter:
         }
         return writer, connections
 
+    def _write_about(self, custom: Mapping[str, str]) -> TextIO:
+        """Put down what `recovery` needs should this process die, and hold a lock that says it has not."""
+        about = (self._part / ABOUT).open("w")
+        fcntl.flock(about, fcntl.LOCK_EX)
+        json.dump(dict(custom), about)
+        about.flush()
+        return about
+
     def _complete(self, custom: Mapping[str, str]) -> None:
         for key, value in custom.items():
             self._writer.set_custom_data(key, value)
@@ -145,6 +161,7 @@ class BagWriter:
         for file in (*self._bag.iterdir(), self._bag):
             _sync(file)
         self._bag.rename(self._path)
+        (self._part / ABOUT).unlink()
         self._part.rmdir()
         _sync(self._path.parent)
 

@@ -76,7 +76,7 @@ class EpisodeWriter:
         self._dropped: Counter[str] = Counter()
         self._first_ns: int | None = None
         self._last_ns = 0
-        self._bag = BagWriter(Path(path), tuple(self._topics.values()), queue_bytes)
+        self._bag = BagWriter(Path(path), tuple(self._topics.values()), queue_bytes, self._custom)
 
     @property
     def messages(self) -> int:
