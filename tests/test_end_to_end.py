@@ -22,9 +22,14 @@ def test_quick_demo_records_learns_evaluates_and_reports(tmp_path: Path, ros_dom
     summary = json.loads((out / "summary.json").read_text())
     infos = [read_info(path) for path in find_bags(out / "bags")]
     assert summary["episodes"] == len(infos) == 6
-    assert {(info.task, info.outcome) for info in infos} == {("put_yogurt", "success"), ("fetch_yogurt", "success")}
+    assert {(info.task, info.outcome) for info in infos} == {
+        ("put_yogurt", "success"),
+        ("fetch_yogurt", "success"),
+    }
     assert summary["dropped_messages"] == 0
-    assert summary["frames"] == sum(info.counts[c.topic] for info in infos for c in info.contract.cameras.values())
+    assert summary["frames"] == sum(
+        info.counts[c.topic] for info in infos for c in info.contract.cameras.values()
+    )
     assert summary["pretraining"]["loss_last"] < summary["pretraining"]["loss_first"]
     assert summary["trials"] == 2
     assert 0.0 <= summary["interval"][0] <= summary["successes"] / 2 <= summary["interval"][1] <= 1.0

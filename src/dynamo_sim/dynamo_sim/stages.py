@@ -64,7 +64,7 @@ class StageError(DynamoError):
 
 
 def run_stages(stages: Sequence[Stage], logs: Path, console: Console) -> dict[str, float]:
-    """Run `stages` one after the other and return the seconds each took; StageError at the first that fails."""
+    """Run `stages` in turn and return the seconds each took; StageError at the first that fails."""
     logs.mkdir(parents=True, exist_ok=True)
     seconds: dict[str, float] = {}
     for i, stage in enumerate(stages, start=1):

@@ -9,7 +9,9 @@ from dynamo_policies.cli.command import Command
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, help="the folder of an evaluation (it holds trials.json and summary.json)")
+    parser.add_argument(
+        "folder", type=Path, help="the folder of an evaluation (it holds trials.json and summary.json)"
+    )
 
 
 def _run(args: argparse.Namespace) -> int:

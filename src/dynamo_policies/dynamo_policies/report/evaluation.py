@@ -46,7 +46,9 @@ def read_evaluation(folder: Path) -> Evaluation:
 def report_evaluation(folder: Path) -> Path:
     """Write `report.html` into the evaluation's `folder` and return its path."""
     evaluation, page = read_evaluation(folder), folder.resolve() / "report.html"
-    success_plot({name: (row["successes"], row["trials"]) for name, row in _rows(evaluation)}, folder / "success.png")
+    success_plot(
+        {name: (row["successes"], row["trials"]) for name, row in _rows(evaluation)}, folder / "success.png"
+    )
     sections = (
         Section("Success", wide=(Media("success.png", "Success rates with their 95 % intervals"),)),
         trials_section(evaluation, "The trials", page=page),

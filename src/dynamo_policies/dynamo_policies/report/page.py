@@ -27,7 +27,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Media:
-    """A picture or a video by its path relative to the page, with a caption; `tone` marks success or failure."""
+    """A picture or a video: its path relative to the page, its caption, and a tone as a tile has."""
 
     path: str
     caption: str

@@ -16,7 +16,7 @@ INK, SOFT, BLUE, AMBER = "#1c2430", "#8b97a6", "#2563a8", "#c2761b"
 
 
 def success_plot(rows: Mapping[str, tuple[int, int]], path: Path) -> None:
-    """Draw successes of trials with their 95 % Wilson intervals; `rows` maps a label to (successes, trials)."""
+    """Draw success rates with 95 % Wilson intervals; `rows` maps a label to (successes, trials)."""
     figure = Figure(figsize=(8, 0.7 + 0.45 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
     for i, (label, (successes, trials)) in enumerate(rows.items()):
@@ -25,7 +25,9 @@ def success_plot(rows: Mapping[str, tuple[int, int]], path: Path) -> None:
         axes.plot(successes / trials, i, "o", color=BLUE, markersize=9)
         axes.annotate(f"{successes}/{trials}", (1.02, i), va="center", annotation_clip=False)
         axes.annotate(label, (-0.02, i), va="center", ha="right", annotation_clip=False)
-    axes.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6), yticks=[], xlabel="success rate, 95 % Wilson interval")
+    axes.set(
+        xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6), yticks=[], xlabel="success rate, 95 % Wilson interval"
+    )
     axes.spines[["top", "left", "right"]].set_visible(False)
     axes.grid(axis="x", alpha=0.3)
     figure.savefig(path, dpi=110)
@@ -44,7 +46,9 @@ def curves_plot(curves: Mapping[str, Sequence[tuple[float, float]]], path: Path)
     figure.savefig(path, dpi=110)
 
 
-def contact_sheet(images: Sequence[npt.NDArray[np.uint8]], path: Path, *, columns: int = 12, size: int = 96) -> None:
+def contact_sheet(
+    images: Sequence[npt.NDArray[np.uint8]], path: Path, *, columns: int = 12, size: int = 96
+) -> None:
     """Tile `images`, each (H, W, 3) uint8 RGB, into one picture, row by row."""
     rows = -(-len(images) // columns)
     sheet = np.full((rows * size, min(columns, len(images)) * size, 3), 255, np.uint8)

@@ -19,7 +19,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from dynamo_policies.bags import BagInfo, find_bags, read_info
 from dynamo_policies.cache import FrameCache
 from dynamo_policies.decode import FrameSettings
-from dynamo_policies.report.evaluation import Evaluation, rate_tile, read_evaluation, trials_section, trials_table
+from dynamo_policies.report.evaluation import (
+    Evaluation,
+    rate_tile,
+    read_evaluation,
+    trials_section,
+    trials_table,
+)
 from dynamo_policies.report.page import Media, Page, Section, Table, Tile, write_page
 from dynamo_policies.report.plots import contact_sheet, curves_plot, success_plot
 
@@ -159,38 +165,53 @@ def _page(
     success_plot({name: one.counts for name, one in evaluations.items()}, figures / "success.png")
     curves_plot(read_curves(folder.encoder), figures / "pretraining.png")
     contact_sheet(_start_frames(folder, infos), figures / "starts.png", columns=SHEET_COLUMNS)
-    p_value = summary["random_versus_dynamo_p"]
-    pretraining = summary["pretraining"]
-    tiles = (
+    sections = (
+        _comparison(figures, summary),
+        trials_section(over_ros, "The rollouts over ROS", page=folder.report),
+        Section("Every trial", table=trials_table(over_ros)),
+        _recorded(figures, infos),
+        _learnt(figures, summary["pretraining"]),
+        Section(
+            "How long it took", table=_pairs("stage", "seconds", summary["seconds"]), commands=tuple(commands)
+        ),
+        Section("Made with", table=_pairs("package", "version", summary["versions"])),
+    )
+    tiles = _tiles(over_ros, summary)
+    return Page("From demonstrations to an evaluated policy", summary["headline"], tiles, sections)
+
+
+def _tiles(over_ros: Evaluation, summary: Mapping[str, Any]) -> tuple[Tile, ...]:
+    return (
         rate_tile(over_ros, "rollouts over ROS succeeded"),
         Tile(str(summary["episodes"]), f"episodes, {summary['frames']} camera frames"),
         Tile(str(summary["dropped_messages"]), "messages dropped while recording"),
         Tile(f"{summary['total_seconds'] / 60:.1f} min", "from the first stage to the last"),
     )
-    sections = (
-        Section(
-            "Did it work?",
-            text="Every row has the same starts and the same kind of policy; only the frozen encoder, or the way "
-            f"the policy was run, differs. DynaMo against random in one process: p = {p_value:.2g} (Fisher, two-sided).",
-            wide=(_figure(figures / "success.png", "Success rates with their intervals"),),
-        ),
-        trials_section(over_ros, "The rollouts over ROS", page=folder.report),
-        Section("Every trial", table=trials_table(over_ros)),
-        Section(
-            "What was demonstrated",
-            text=f"The first frame of each of the {len(infos)} episodes, seen by the first camera.",
-            wide=(_figure(figures / "starts.png", "Starts of the demonstrations"),),
-        ),
-        Section(
-            "How the encoder learnt",
-            text=f"Loss {pretraining['loss_first']:.3f} to {pretraining['loss_last']:.3f} in {pretraining['steps']:.0f} "
-            "steps. Standard deviation and effective rank warn of collapse; they do not predict success.",
-            wide=(_figure(figures / "pretraining.png", "Loss, deviation and effective rank of the embeddings"),),
-        ),
-        Section("How long it took", table=_pairs("stage", "seconds", summary["seconds"]), commands=tuple(commands)),
-        Section("Made with", table=_pairs("package", "version", summary["versions"])),
+
+
+def _comparison(figures: Path, summary: Mapping[str, Any]) -> Section:
+    p_value = summary["random_versus_dynamo_p"]
+    text = (
+        "Every row has the same starts and the same kind of policy; only the frozen encoder, or the way the "
+        f"policy was run, differs. DynaMo against random in one process: p = {p_value:.2g} (Fisher, two-sided)."
     )
-    return Page("From demonstrations to an evaluated policy", summary["headline"], tiles, sections)
+    picture = _figure(figures / "success.png", "Success rates with their intervals")
+    return Section("Did it work?", text=text, wide=(picture,))
+
+
+def _recorded(figures: Path, infos: Sequence[BagInfo]) -> Section:
+    text = f"The first frame of each of the {len(infos)} episodes, seen by the first camera."
+    picture = _figure(figures / "starts.png", "Starts of the demonstrations")
+    return Section("What was demonstrated", text=text, wide=(picture,))
+
+
+def _learnt(figures: Path, metrics: Mapping[str, float]) -> Section:
+    text = (
+        f"Loss {metrics['loss_first']:.3f} to {metrics['loss_last']:.3f} in {metrics['steps']:.0f} steps. "
+        "Standard deviation and effective rank warn of collapse; they do not predict success."
+    )
+    picture = _figure(figures / "pretraining.png", "Loss, deviation and effective rank of the embeddings")
+    return Section("How the encoder learnt", text=text, wide=(picture,))
 
 
 def read_curves(run: Path) -> dict[str, list[tuple[float, float]]]:
@@ -225,7 +246,10 @@ def _fisher(ours: tuple[int, int], other: tuple[int, int]) -> float:
 
 
 def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: found for name in PACKAGES if (found := _version(name))}}
+    return {
+        "python": platform.python_version(),
+        **{name: found for name in PACKAGES if (found := _version(name))},
+    }
 
 
 def _version(package: str) -> str | None:

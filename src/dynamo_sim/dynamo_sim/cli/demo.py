@@ -1,4 +1,4 @@
-"""`dynamo demo`: the whole loop on the simulated kitchen, from no data to an evaluated policy and a report."""
+"""`dynamo demo`: the whole loop on the simulated kitchen, from no data to an evaluated policy."""
 
 from __future__ import annotations
 
@@ -38,8 +38,12 @@ SIZES = {"full": Size(24, 300, "mlp", 20), "quick": Size(3, 20, "mlp", 2)}
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for everything that the demo makes")
-    parser.add_argument("--quick", action="store_true", help="a small run to see that all parts work; learns little")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/demo"), help="folder for everything that the demo makes"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a small run to see that all parts work; learns little"
+    )
     parser.add_argument("--rtf", type=float, default=4.0, help="recording speed, times real time (default 4)")
     parser.add_argument("--no-open", action="store_true", help="do not open the report in a browser")
 
@@ -58,7 +62,9 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-COMMAND = Command("demo", "record, learn and evaluate on the simulated kitchen, then report", _add_arguments, _run)
+COMMAND = Command(
+    "demo", "record, learn and evaluate on the simulated kitchen, then report", _add_arguments, _run
+)
 
 
 def stages(folder: RunFolder, size: Size, *, rtf: float) -> list[Stage]:
@@ -67,8 +73,22 @@ def stages(folder: RunFolder, size: Size, *, rtf: float) -> list[Stage]:
     tasks, episodes = ",".join(TASKS), str(size.episodes)
     bags, cache = str(folder.bags), str(folder.cache)
     record = (
-        *("ros2", "launch", "dynamo_ros", "record.launch.py", f"contract:={CONTRACT}", "teleop:=expert", "sim:=true"),
-        *(f"tasks:={tasks}", f"episodes:={episodes}", f"seed:={RECORD_SEED}", f"rtf:={rtf:g}", f"out:={bags}"),
+        *(
+            "ros2",
+            "launch",
+            "dynamo_ros",
+            "record.launch.py",
+            f"contract:={CONTRACT}",
+            "teleop:=expert",
+            "sim:=true",
+        ),
+        *(
+            f"tasks:={tasks}",
+            f"episodes:={episodes}",
+            f"seed:={RECORD_SEED}",
+            f"rtf:={rtf:g}",
+            f"out:={bags}",
+        ),
     )
     pretrain = (
         *("dynamo", "pretrain", "--bags", bags, "--config", str(ROOT / "config/pretrain/dynamo.yaml")),
