@@ -54,7 +54,7 @@ SPEED_SPREAD = 0.15  # of the logarithm, an episode's own tempo
 ASTRAY_SHARE, ASTRAY_M = 0.30, (0.015, 0.030)
 PAUSE_SHARE, PAUSE_S = 0.12, (0.1, 0.3)
 TREMOR_MEMORY = 0.75  # from one step of the plan to the next
-TREMOR_RAD = np.deg2rad(0.7)
+TREMOR_RAD, TREMOR_RAD_M = np.deg2rad(0.2), np.deg2rad(120.0)  # the turn's: at least, and for each metre
 
 
 class KitchenExpert:
@@ -137,11 +137,12 @@ class KitchenExpert:
     def _finish(self, start: Rotation) -> None:
         """Add the hand's tremor to the path; turn from the start's orientation to the tool-down one."""
         count = len(self._positions)
+        size = np.array(self._tremors)[:, None]
         tremor = _correlated(self._rng, count)
-        self._path = np.array(self._positions) + np.array(self._tremors)[:, None] * tremor[:, :3]
+        self._path = np.array(self._positions) + size * tremor[:, :3]
         level = np.clip(np.arange(count) / 10.0, 0.0, 1.0)[:, None]  # within a second
         away = (TOOL_DOWN.inv() * start).as_rotvec()
-        wobble = TREMOR_RAD * tremor[:, 3:] * level
+        wobble = (TREMOR_RAD + TREMOR_RAD_M * size) * tremor[:, 3:] * level
         self._turns = [TOOL_DOWN * Rotation.from_rotvec(turn) for turn in (1 - level) * away + wobble]
 
 

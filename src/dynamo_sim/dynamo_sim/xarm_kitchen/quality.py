@@ -14,16 +14,19 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.observation import Sample
 from dynamo_ros.core.commander import ArmCommand
 from dynamo_sim.demonstrate import Demonstration, run_expert
+from dynamo_sim.xarm_kitchen.scene import YOGURT
 from dynamo_sim.xarm_kitchen.station import KitchenStation
 
 FloatArray = npt.NDArray[np.float64]
+
+LIFTED_M = 0.01  # squeezed and upset on its way up, the bottle settles in the grip: that is no slip
 
 
 class Quality(NamedTuple):
     """What was measured over one demonstration; lengths m."""
 
     demonstration: Demonstration
-    slip: float  # how far the held yogurt moved in the tool's frame while it was carried
+    slip: float  # how far the yogurt moved in the tool's frame while it was carried; 0 if it never was
     penetration: float
     tracking: FloatArray  # tool less commanded, one for each command period
 
@@ -32,11 +35,15 @@ def measure_expert(station: KitchenStation, contract: Contract, task: str, seed:
     """Run one demonstration on `station` and measure it."""
     tracking: list[float] = []
     held: list[FloatArray] = []
+    station.reset(task, seed)
+    stood = station.objects()[YOGURT].position[2]
 
     def watch(command: ArmCommand | None, samples: list[Sample]) -> None:
-        del command, samples
+        del samples
         tracking.append(station.tracking_error_m())
-        if station.yogurt_carried():
+        lifted = abs(station.objects()[YOGURT].position[2] - stood) > LIFTED_M
+        closed = command is not None and command.target.gripper == 1.0
+        if lifted and closed and station.yogurt_carried():
             held.append(station.yogurt_in_tool())
 
     demonstration = run_expert(station, contract, task, seed, on_period=watch)

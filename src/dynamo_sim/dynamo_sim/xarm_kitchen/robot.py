@@ -76,7 +76,7 @@ def add_robot(spec: Any, contract: Contract) -> None:
     for i, joint in enumerate(links.joints):
         spec.joint(joint.name).armature = ARMATURE
         spec.joint(joint.name).damping = [DAMPING, 0.0, 0.0]
-        damping = 1.8 * float(np.sqrt(STIFFNESS[i] * INERTIA[i]))
+        damping = 1.6 * float(np.sqrt(STIFFNESS[i] * INERTIA[i]))
         _add_servo(spec, joint.name, STIFFNESS[i], damping, joint.effort)
     _add_gripper(spec, bodies[-1], contract.tool_offset_m)
     _add_wrist_camera(bodies[-1])

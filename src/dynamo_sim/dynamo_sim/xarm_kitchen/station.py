@@ -167,7 +167,7 @@ class KitchenStation:
         return float(self._kitchen.model.camera(name).fovy[0])
 
     def yogurt_in_tool(self) -> FloatArray:
-        """Return the place (3,) m of the yogurt's base in the tool's frame; a change while it is held is slip."""
+        """Return the place (3,) m of the yogurt's middle in the tool's frame; its change while held is slip."""
         return self._kitchen.yogurt_in_tool()
 
     def yogurt_carried(self) -> bool:

@@ -13,7 +13,7 @@ from dynamo_ros.core.graphics import mujoco
 from dynamo_ros.core.ik import TOOL_SITE
 from dynamo_sim.xarm_kitchen.judge import Situation
 from dynamo_sim.xarm_kitchen.robot import FINGERS, STROKE_M
-from dynamo_sim.xarm_kitchen.scene import YOGURT, build_kitchen
+from dynamo_sim.xarm_kitchen.scene import BOTTLES, YOGURT, build_kitchen
 from dynamo_sim.xarm_kitchen.starts import Start
 
 FloatArray = npt.NDArray[np.float64]
@@ -97,9 +97,10 @@ class Kitchen:
         return Pose(body.xpos.copy(), _quaternion(body.xmat))
 
     def yogurt_in_tool(self) -> FloatArray:
-        """Return the place (3,) m of the yogurt's base in the tool's frame."""
-        site = self.data.site(TOOL_SITE)
-        place: FloatArray = site.xmat.reshape(3, 3).T @ (self.data.xpos[self._yogurt] - site.xpos)
+        """Return the place (3,) m of the yogurt's middle in the tool's frame."""
+        site, up = self.data.site(TOOL_SITE), self.data.xmat[self._yogurt].reshape(3, 3)[:, 2]
+        middle = self.data.xpos[self._yogurt] + BOTTLES[YOGURT].height / 2 * up
+        place: FloatArray = site.xmat.reshape(3, 3).T @ (middle - site.xpos)
         return place
 
     def in_door(self, position: FloatArray) -> FloatArray:
