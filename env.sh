@@ -5,7 +5,7 @@ if [ -n "${BASH_SOURCE:-}" ]; then
 elif [ -n "${ZSH_VERSION:-}" ]; then
     eval 'DYNAMO_ROOT="${(%):-%x}"'
 else
-    DYNAMO_ROOT="env.sh"
+    DYNAMO_ROOT="./env.sh"
 fi
 DYNAMO_ROOT="$(cd "$(dirname "${DYNAMO_ROOT}")" && pwd -P)"
 export DYNAMO_ROOT
@@ -14,6 +14,10 @@ if [ ! -x "${DYNAMO_ROOT}/.venv/bin/python" ]; then
     echo "env.sh: ${DYNAMO_ROOT}/.venv is not there or not complete; run 'make setup' first" >&2
     return 1
 fi
+
+# The setup files of ROS and colcon read variables that may be unset.
+case "$-" in *u*) _dynamo_nounset=1 ;; *) _dynamo_nounset= ;; esac
+set +u
 
 # Put $2 first in the colon-separated variable named $1, once.
 _dynamo_prepend() {
@@ -25,13 +29,15 @@ _dynamo_prepend() {
     unset _dynamo_value
 }
 
-export VIRTUAL_ENV="${DYNAMO_ROOT}/.venv"
-_dynamo_prepend PATH "${VIRTUAL_ENV}/bin"
-unset PYTHONHOME
-hash -r 2>/dev/null || true
+_dynamo_source() {
+    if [ -n "${ZSH_VERSION:-}" ]; then . "$1.zsh"; else . "$1.bash"; fi
+}
 
-# ROS 2 from PyPI: its wheels put share/, lib/ and include/ straight into the environment.
+export VIRTUAL_ENV="${DYNAMO_ROOT}/.venv"
+unset PYTHONHOME
+
 if [ -d "${VIRTUAL_ENV}/share/rclpy" ]; then
+    # ROS 2 from PyPI: its wheels put share/, lib/ and include/ straight into the environment.
     export ROS_DISTRO=jazzy ROS_VERSION=2 ROS_PYTHON_VERSION=3
     _dynamo_prepend AMENT_PREFIX_PATH "${VIRTUAL_ENV}"
     _dynamo_prepend CMAKE_PREFIX_PATH "${VIRTUAL_ENV}"
@@ -39,20 +45,29 @@ if [ -d "${VIRTUAL_ENV}/share/rclpy" ]; then
         _dynamo_prepend LD_LIBRARY_PATH "${_dynamo_folder}"
     done
     unset _dynamo_folder
-    # The wheels re-execute every interpreter to set LD_LIBRARY_PATH unless told that it is done.
+    # The wheels start every interpreter twice to set LD_LIBRARY_PATH, unless told that it is set.
     export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
+elif [ -z "${ROS_DISTRO:-}" ] && [ -f "${VIRTUAL_ENV}/ros_prefix" ]; then
+    # The ROS 2 that was sourced when the environment was made.
+    _dynamo_source "$(cat "${VIRTUAL_ENV}/ros_prefix")/setup"
 fi
 
 # The workspace overlay: libraries, entry points and message packages of ros2_ws.
-if [ -f "${DYNAMO_ROOT}/ros2_ws/install/local_setup.sh" ]; then
-    if [ -n "${ZSH_VERSION:-}" ]; then
-        . "${DYNAMO_ROOT}/ros2_ws/install/local_setup.zsh"
-    else
-        . "${DYNAMO_ROOT}/ros2_ws/install/local_setup.bash"
-    fi
+if [ -f "${DYNAMO_ROOT}/ros2_ws/install/local_setup.bash" ]; then
+    _dynamo_source "${DYNAMO_ROOT}/ros2_ws/install/local_setup"
 fi
+_dynamo_prepend PATH "${VIRTUAL_ENV}/bin"
+hash -r 2>/dev/null || true
 
+# Images need larger buffers than the middleware's defaults; the file says why.
 export FASTRTPS_DEFAULT_PROFILES_FILE="${DYNAMO_ROOT}/config/fastdds.xml"
 export FASTDDS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE}"
+# This machine only, unless told otherwise: a robot's network needs ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET.
 export ROS_AUTOMATIC_DISCOVERY_RANGE="${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}"
+# Render without a screen.
 export MUJOCO_GL="${MUJOCO_GL:-egl}"
+
+unset -f _dynamo_prepend _dynamo_source
+[ -n "${_dynamo_nounset}" ] && set -u
+unset _dynamo_nounset
+true

@@ -91,6 +91,9 @@ class Setup:
         machine.install_rendering_libraries(self.console)
         workspace.remove_build(self.layout)
         packages.make_venv(self.layout, self.console, self.interpreter, site_packages=self.apt_ros)
+        if self.apt_ros:
+            prefix = ros_prefix(os.environ["AMENT_PREFIX_PATH"])
+            (self.layout.venv / "ros_prefix").write_text(prefix, encoding="utf-8")
 
     def lists(self, *more: Path) -> list[Path]:
         """Return the pinned lists to install."""
@@ -159,6 +162,13 @@ def choose_source(console: Console) -> tuple[pythons.Interpreter, bool]:
         )
     chosen = pythons.choose(os.environ)
     return chosen, chosen.has_rclpy and "ROS_DISTRO" in os.environ
+
+
+def ros_prefix(prefixes: str) -> str:
+    """Return the one of the colon-separated `prefixes` that holds rclpy and can be sourced, or the last."""
+    entries = prefixes.split(os.pathsep)
+    complete = [entry for entry in entries if (Path(entry) / "share" / "rclpy").is_dir()]
+    return (complete or entries)[-1]
 
 
 def apt_environ(layout: Layout) -> dict[str, str]:
