@@ -17,8 +17,10 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from dynamo_policies.observation import Pose
+from dynamo_policies.contract import PoseStream
+from dynamo_policies.observation import Pose, Target
 from dynamo_ros.locations import find_contract
+from dynamo_ros.nodes.commands import action_stream
 from dynamo_ros.nodes.messages import from_pose_message, now_ns, to_joint_state, to_ns, to_pose_stamped
 from dynamo_ros.nodes.qos import COMMANDS
 from dynamo_ros.nodes.spin import Life, run
@@ -53,11 +55,14 @@ class ExpertNode(Node):
         )
         self.discards_failures = self.declare_parameter("discard_failures", value=False).value
         self.outcome: Outcome | None = None
+        self.commanded_ns = 0
         self.objects: PoseArray | None = None
         self._pose = self.create_publisher(PoseStamped, POSE_TOPIC, COMMANDS)
         self._wish = self.create_publisher(JointState, GRIPPER_TOPIC, COMMANDS)
         self.create_subscription(Outcome, "/station/outcome", self._see_outcome, 10)
         self.create_subscription(PoseArray, "/station/objects", self._see_objects, 10)
+        commanded = action_stream(self.contract, PoseStream).topic
+        self.create_subscription(PoseStamped, commanded, self._see_command, COMMANDS)
         self.reset = self.create_client(ResetStation, "/station/reset")
         self.rearm = self.create_client(Trigger, "/teleop_node/rearm")
         self.start = self.create_client(StartEpisode, "/recorder/start")
@@ -74,15 +79,18 @@ class ExpertNode(Node):
         assert self.objects is not None
         return {name: from_pose_message(pose) for name, pose in zip(OBJECTS, self.objects.poses, strict=True)}
 
-    def aim(self, expert: KitchenExpert, elapsed_s: float) -> None:
-        """Publish the expert's target."""
-        target, stamp_ns = expert.target(elapsed_s), self.now_ns
+    def aim(self, target: Target) -> None:
+        """Publish a target."""
+        stamp_ns = self.now_ns
         # The gripper first: teleoperation engages with the first pose, and needs its wish by then.
         self._wish.publish(to_joint_state(["gripper"], [target.gripper], stamp_ns=stamp_ns))
         self._pose.publish(to_pose_stamped(target.pose, stamp_ns=stamp_ns, frame=self.contract.base_frame))
 
     def _see_outcome(self, message: Outcome) -> None:
         self.outcome = message
+
+    def _see_command(self, message: PoseStamped) -> None:
+        self.commanded_ns = to_ns(message.header.stamp)
 
     def _see_objects(self, message: PoseArray) -> None:
         self.objects = message
@@ -115,11 +123,22 @@ class Session:
         reset_ns = node.now_ns
         self._call(node.rearm, Trigger.Request())
         self._until(lambda: self._knows_since(reset_ns + PREROLL_NS), "news of the station")
+        self._engage()
         note = f"scripted expert, seed {attempt.seed}"
         start = StartEpisode.Request(task=attempt.task, operator_name="scripted expert", note=note)
         self._call_patiently(node.start, start)
         outcome = self._demonstrate(attempt)
         return outcome, self._end_recording(outcome)
+
+    def _engage(self) -> None:
+        """Ask for the pose where the tool is until teleoperation commands it and the arm's driver listens."""
+        node, deadline = self._node, time.monotonic() + ANSWER_S
+        still, begun_ns = Target(node.poses()["tool"], 0.0), node.now_ns
+        while node.commanded_ns <= begun_ns or not node.count_subscribers(node.contract.arm.topic):
+            if time.monotonic() > deadline:
+                raise SessionError(f"no command on {node.contract.arm.topic} follows the targets")
+            node.aim(still)
+            self._pause(0.02)
 
     def _demonstrate(self, attempt: Attempt) -> Outcome:
         """Publish targets at the rate of commands until the station's judge or the expert is done."""
@@ -131,7 +150,7 @@ class Session:
             self._until(partial(self._is_past, next_ns), "simulated time to go on")
             if node.outcome is not None and node.outcome.done:
                 break
-            node.aim(expert, (node.now_ns - start_ns) / 1e9)
+            node.aim(expert.target((node.now_ns - start_ns) / 1e9))
             next_ns += period_ns
         assert node.outcome is not None
         return node.outcome

@@ -42,8 +42,8 @@ from dynamo_sim.xarm_kitchen.station import GRIPPER_JOINTS, KitchenStation
 
 # The clock's step: it divides the periods of commands (20 ms) and joint states (10 ms).
 STEP_NS = 10_000_000
-# Between two looks at the pacer, real time: short against a step at the highest factor.
-LOOK_S = 0.0005
+# Looks at the pacer for each step, in real time; each costs as much as a callback.
+LOOKS_PER_STEP, SHORTEST_LOOK_S = 3, 0.0002
 TOLD_HZ = 10.0
 # A reset restarts the controllers, as on a real robot: what was sent to the old ones is not taken by the new.
 RESTART_NS = 200_000_000
@@ -77,7 +77,10 @@ class StationNode(Node):
         self._advertise(contract)
         self._listen(contract)
         self._telling = Schedule(TOLD_HZ)
-        self.create_timer(LOOK_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        look_s = STEP_NS / 1e9 / factor / LOOKS_PER_STEP if factor > 0.0 else SHORTEST_LOOK_S
+        self.create_timer(
+            max(look_s, SHORTEST_LOOK_S), self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
 
     def destroy_node(self) -> None:
         """Say how fast simulated time ran and how old commands were, and free the graphics."""
