@@ -140,7 +140,7 @@ def test_half_precision_trains_too(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_a_run_is_not_written_over(tmp_path: Path) -> None:
-    run(tmp_path, recipe())
+    run(tmp_path, recipe(checkpoint_every=100))
     with pytest.raises(PretrainError, match="holds a run already; resume it or name another folder"):
         run(tmp_path, recipe())
 

@@ -168,29 +168,28 @@ def pretrain(
     objective = make_objective(recipe).to(device).train()
     optimiser = make_optimiser(objective, config)
     progress = _start(folder, objective, optimiser, recipe, sampler, resume=resume)
-    writer = SummaryWriter(str(folder / "tensorboard"), purge_step=progress.step)
-    while progress.step < config.steps:
-        began = clock()
-        segments = torch.from_numpy(sampler.sample(config.segments)).to(device)
-        set_learning_rates(optimiser, config, progress.step)
-        losses = forward(objective, segments, config, progress.step)
-        losses.total.backward()  # type: ignore[no-untyped-call]  # torch's stubs
-        for network in objective.networks().values():
-            torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
-        optimiser.step()
-        optimiser.zero_grad()
-        objective.after_step(progress.step / config.steps)
+    with SummaryWriter(str(folder / "tensorboard"), purge_step=progress.step) as writer:
+        while progress.step < config.steps:
+            began = clock()
+            segments = torch.from_numpy(sampler.sample(config.segments)).to(device)
+            set_learning_rates(optimiser, config, progress.step)
+            losses = forward(objective, segments, config, progress.step)
+            losses.total.backward()  # type: ignore[no-untyped-call]  # torch's stubs
+            for network in objective.networks().values():
+                torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+            optimiser.step()
+            optimiser.zero_grad()
+            objective.after_step(progress.step / config.steps)
 
-        progress.losses.append(_finite(losses.total.item(), progress.step))
-        progress.step += 1
-        progress.seconds += clock() - began
-        if progress.step % config.log_every == 0 or progress.step == config.steps:
-            _log(writer, losses, progress.step, optimiser, segments.shape[:3].numel() / (clock() - began))
-        if progress.step % config.checkpoint_every == 0:
-            progress.sampler = sampler.state()
-            save_checkpoint(folder, objective, optimiser, progress, recipe.settings)
-        on_step(StepReport(progress.step, config.steps, progress.losses[-1]))
-    writer.close()
+            progress.losses.append(_finite(losses.total.item(), progress.step))
+            progress.step += 1
+            progress.seconds += clock() - began
+            if progress.step % config.log_every == 0 or progress.step == config.steps:
+                _log(writer, losses, progress.step, optimiser, segments.shape[:3].numel() / (clock() - began))
+            if progress.step % config.checkpoint_every == 0:
+                progress.sampler = sampler.state()
+                save_checkpoint(folder, objective, optimiser, progress, recipe.settings)
+            on_step(StepReport(progress.step, config.steps, progress.losses[-1]))
     return _finish(recipe, objective, sampler, folder, origin, progress)
 
 
@@ -264,7 +263,7 @@ def _start(
         progress = load_checkpoint(folder, objective, optimiser, recipe.settings)
         sampler.restore(progress.sampler)
         return progress
-    if (folder / FILE).exists():
+    if (folder / FILE).exists() or (folder / METRICS_FILE).exists():
         raise PretrainError(f"{folder} holds a run already; resume it or name another folder")
     return Progress()
 

@@ -88,14 +88,23 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` under a temporary name, flush it to the disk and rename it to `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write `content` under a temporary name, flush it to the disk and rename it to `path`.
+
+    Raises:
+        TensorFileError: it can't be written; what was at `path` before is still there.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise TensorFileError(f"can't write {path}: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def file_hash(path: Path) -> str:
