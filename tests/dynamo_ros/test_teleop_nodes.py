@@ -1,0 +1,168 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from control_msgs.action import GripperCommand
+from geometry_msgs.msg import PoseStamped
+from rclpy.action import ActionServer
+from rclpy.node import Node
+from sensor_msgs.msg import JointState, Joy
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from dynamo_policies.contract import Contract
+from dynamo_policies.observation import Pose
+from dynamo_ros.core.commander import Commander
+from dynamo_ros.core.joy_mapping import LAYOUTS
+from dynamo_ros.nodes.joy_teleop_node import JoyTeleopNode
+from dynamo_ros.nodes.messages import now_ns, to_joint_state, to_pose_stamped, to_time
+from dynamo_ros.nodes.teleop_node import TeleopNode
+from ros_fixtures import Ros
+
+START = np.array([0.0, -0.4, 0.0, 0.9, 0.0, 1.3, 0.0])
+
+
+class Arm:
+    """An arm that is at once where it is sent, and a gripper that takes every goal."""
+
+    def __init__(self, node: Node, contract: Contract) -> None:
+        self.node, self._contract, self.joints = node, contract, START
+        self.trajectories: list[JointTrajectory] = []
+        self.commanded: list[PoseStamped] = []
+        self.goals: list[float] = []
+        self._states = node.create_publisher(JointState, "/xarm/joint_states", 10)
+        node.create_subscription(JointTrajectory, contract.arm.topic, self._follow, 10)
+        node.create_subscription(PoseStamped, "/dynamo/target_pose", self.commanded.append, 10)
+        self._server = ActionServer(node, GripperCommand, contract.gripper.action, self._take)
+        node.create_timer(0.01, self._report)
+
+    def _follow(self, message: JointTrajectory) -> None:
+        self.trajectories.append(message)
+        self.joints = np.array(message.points[-1].positions)
+
+    def _take(self, handle: Any) -> GripperCommand.Result:
+        self.goals.append(handle.request.command.position)
+        handle.succeed()
+        return GripperCommand.Result()
+
+    def _report(self) -> None:
+        stamp_ns = now_ns(self.node.get_clock())
+        self._states.publish(to_joint_state(self._contract.arm.joints, self.joints, stamp_ns=stamp_ns))
+
+
+@pytest.fixture
+def arm(ros: Ros, contract: Contract) -> Arm:
+    return Arm(ros.node("arm"), contract)
+
+
+class Device:
+    """Publishes targets at 50 Hz while it is told one."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._pose = node.create_publisher(PoseStamped, "/teleop/target_pose", 10)
+        self._wish = node.create_publisher(JointState, "/teleop/target_gripper", 10)
+        self.target: Pose | None = None
+        self.frame, self.gripper = "link_base", 0.0
+        node.create_timer(0.02, self._publish)
+
+    def _publish(self) -> None:
+        if self.target is None:
+            return
+        stamp_ns = now_ns(self._node.get_clock())
+        self._wish.publish(to_joint_state(["gripper"], [self.gripper], stamp_ns=stamp_ns))
+        self._pose.publish(to_pose_stamped(self.target, stamp_ns=stamp_ns, frame=self.frame))
+
+
+@pytest.fixture
+def device(ros: Ros) -> Device:
+    return Device(ros.node("device"))
+
+
+@pytest.fixture
+def teleop(ros: Ros, arm: Arm) -> TeleopNode:
+    return ros.add(TeleopNode())
+
+
+@pytest.fixture
+def up(contract: Contract) -> Pose:
+    """A target 3 cm above the start."""
+    pose = Commander(contract).forward(START)
+    return Pose(pose.position + np.array([0.0, 0.0, 0.03]), pose.quaternion)
+
+
+def test_the_arm_follows_targets_and_what_is_commanded_is_published(
+    ros: Ros, teleop: TeleopNode, arm: Arm, device: Device, up: Pose
+) -> None:
+    device.target = up
+    ros.until(lambda: arm.commanded and abs(arm.commanded[-1].pose.position.z - up.position[2]) < 2e-3)
+    first = np.array(arm.trajectories[0].points[0].positions)
+    assert np.abs(first - START).max() <= 2.0 * 0.02 + 1e-6
+
+
+def test_the_arm_holds_when_targets_stop(
+    ros: Ros, teleop: TeleopNode, arm: Arm, device: Device, up: Pose
+) -> None:
+    device.target = up
+    ros.until(lambda: len(arm.commanded) > 5)
+    device.target = None
+    ros.spin(0.4)
+    first = arm.commanded[-1].pose.position
+    ros.spin(0.2)
+    last = arm.commanded[-1].pose.position
+    assert (last.x, last.y, last.z) == pytest.approx((first.x, first.y, first.z), abs=1e-4)
+
+
+def test_the_gripper_gets_a_goal_on_change_only(
+    ros: Ros, teleop: TeleopNode, arm: Arm, device: Device, up: Pose
+) -> None:
+    device.target = up
+    ros.until(lambda: arm.goals == [0.0])
+    ros.spin(0.3)
+    device.gripper = 1.0
+    ros.until(lambda: len(arm.goals) > 1)
+    ros.spin(0.3)
+    assert arm.goals == [0.0, 0.85]
+
+
+def test_targets_in_another_frame_are_not_followed(
+    ros: Ros, teleop: TeleopNode, arm: Arm, device: Device, up: Pose
+) -> None:
+    device.frame, device.target = "camera", up
+    ros.spin(0.4)
+    assert arm.trajectories == []
+
+
+def test_a_stop_lasts_until_rearmed(ros: Ros, teleop: TeleopNode, arm: Arm, device: Device, up: Pose) -> None:
+    device.target = up
+    ros.until(lambda: len(arm.commanded) > 5)
+    person = ros.node("person")
+    assert ros.call(person, Trigger, "/teleop_node/stop", Trigger.Request()).success
+    ros.spin(0.1)
+    count = len(arm.trajectories)
+    ros.spin(0.2)
+    assert len(arm.trajectories) == count
+    assert ros.call(person, Trigger, "/teleop_node/rearm", Trigger.Request()).success
+    ros.until(lambda: len(arm.trajectories) > count)
+
+
+def test_a_gamepad_moves_the_arm_while_its_deadman_is_held(
+    ros: Ros, teleop: TeleopNode, arm: Arm, contract: Contract
+) -> None:
+    ros.add(JoyTeleopNode())
+    node = ros.node("joy")
+    publisher = node.create_publisher(Joy, "/joy", 10)
+    layout = LAYOUTS["gamepad"]
+    message = Joy(axes=[0.0, 1.0, 0.0, 0.0, 0.0, 0.0], buttons=[0] * 15)
+
+    def press() -> None:
+        message.header.stamp = to_time(now_ns(node.get_clock()))
+        publisher.publish(message)
+
+    node.create_timer(0.05, press)
+    ros.spin(0.3)
+    assert arm.trajectories == []
+    message.buttons[layout.deadman] = 1
+    start = Commander(contract).forward(START).position
+    ros.until(lambda: arm.commanded and arm.commanded[-1].pose.position.x > start[0] + 0.03)
+    assert arm.commanded[-1].pose.position.y == pytest.approx(start[1], abs=5e-3)
