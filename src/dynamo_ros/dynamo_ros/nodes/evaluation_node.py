@@ -117,6 +117,7 @@ class Evaluation:
 
     def __init__(self, alive: Life, node: EvaluationNode) -> None:
         self._node, self._caller = node, Caller(alive)
+        self._active_ns = 0
 
     def run(self) -> None:
         """Do all trials; CallError if something does not answer or somebody interrupts."""
@@ -142,6 +143,8 @@ class Evaluation:
         self._caller.call_patiently(self._node.start, request)
         self._set_task(trial.task)
         self._activate()
+        # A stop that was reported before is over: the node was re-armed.
+        self._active_ns = self._node.now_ns
         verdict = self._watch(trial, since_ns)
         self._deactivate()
         outcome = "success" if verdict.success else "failure"
@@ -197,7 +200,7 @@ class Evaluation:
         outcome = node.outcome
         if outcome is not None and outcome.done and to_ns(outcome.header.stamp) > since_ns:
             return Verdict(success=outcome.success, reason=outcome.reason, seconds=outcome.elapsed)
-        if node.stopped is not None and node.stopped[0] > since_ns:
+        if node.stopped is not None and node.stopped[0] > self._active_ns:
             return Verdict(success=False, reason=node.stopped[1], seconds=elapsed_s)
         return None
 

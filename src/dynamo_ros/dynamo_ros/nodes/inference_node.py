@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -14,15 +13,17 @@ from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 from rosidl_runtime_py.utilities import get_message
 from std_srvs.srv import Trigger
 
 from dynamo_policies.bundle import Bundle, load_bundle
-from dynamo_policies.contract import ContractMismatchError
+from dynamo_policies.contract import Contract, ContractMismatchError
 from dynamo_policies.decode import Decoder
 from dynamo_policies.errors import DynamoError
-from dynamo_ros.core.runner import Plan, Runner, RunnerError
+from dynamo_ros.core.runner import Runner, RunnerError
+from dynamo_ros.core.worker import Worker
 from dynamo_ros.locations import find_contract
 from dynamo_ros.nodes.commands import CommandPublisher
 from dynamo_ros.nodes.health import HealthPublisher
@@ -32,8 +33,6 @@ from dynamo_ros.nodes.spin import run
 
 HEALTH_PERIOD_S = 1.0
 AUTOSTART_PERIOD_S = 0.2
-# A plan takes a fraction of a second; a worker that has not answered by then never will.
-WORKER_TIMEOUT_S = 10.0
 OK, FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -55,8 +54,7 @@ class InferenceNode(LifecycleNode):
         self._runner: Runner | None = None
         self._active = False
         self._command_timer: Timer | None = None
-        self._waiting: Future[Plan] | None = None
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._worker = Worker()
         self._told_stop = ""
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._health = HealthPublisher(self)
@@ -80,12 +78,7 @@ class InferenceNode(LifecycleNode):
             self._runner = None
             return FAILED
         self._decoder = Decoder(bundle.contract, bundle.frames)
-        self._subscriptions_of_streams = [
-            self.create_subscription(
-                get_message(stream.type), stream.topic, partial(self._receive, name), stream_qos(stream)
-            )
-            for name, stream in bundle.contract.observed.items()
-        ]
+        self._subscriptions_of_streams = self._subscribe(bundle.contract)
         self._commands = CommandPublisher(self, bundle.contract)
         self.get_logger().info(f"bundle {bundle.digest[:12]} for {', '.join(bundle.tasks)}")
         return super().on_configure(state)
@@ -120,7 +113,7 @@ class InferenceNode(LifecycleNode):
     def destroy_node(self) -> None:
         """Hold where the arm is while the topics still work."""
         self._forget()
-        self._worker.shutdown(cancel_futures=True)
+        self._worker.close()
         super().destroy_node()
 
     def _load(self) -> Bundle:
@@ -132,38 +125,40 @@ class InferenceNode(LifecycleNode):
             raise ContractMismatchError(f"bundle {path} against contract {name}", bundle.contract, expected)
         return bundle
 
-    def _receive(self, stream: str, message: Any) -> None:
+    def _subscribe(self, contract: Contract) -> list[Subscription]:
+        """Subscribe once to each topic, however many streams are read from it."""
+        topics: dict[str, list[str]] = {}
+        for name, stream in contract.observed.items():
+            topics.setdefault(stream.topic, []).append(name)
+        subscriptions = []
+        for topic, names in topics.items():
+            stream = contract.observed[names[0]]
+            callback = partial(self._receive, tuple(names))
+            subscriptions.append(
+                self.create_subscription(get_message(stream.type), topic, callback, stream_qos(stream))
+            )
+        return subscriptions
+
+    def _receive(self, names: tuple[str, ...], message: Any) -> None:
         assert self._runner is not None
-        try:
-            with self._runner.timings.measure("decode"):
-                sample = self._decoder.decode(stream, message, self._now_ns())
-        except DynamoError as error:
-            # The stream goes stale by this, which stops the arm.
-            self.get_logger().error(str(error), throttle_duration_sec=1.0)
-            return
-        if sample is not None:
-            self._runner.push(sample)
+        for name in names:
+            try:
+                with self._runner.timings.measure("decode"):
+                    sample = self._decoder.decode(name, message, self._now_ns())
+            except DynamoError as error:
+                # The stream goes stale by this, which stops the arm.
+                self.get_logger().error(str(error), throttle_duration_sec=1.0)
+                continue
+            if sample is not None:
+                self._runner.push(sample)
 
     def _tick(self) -> None:
         assert self._runner is not None
         stamp_ns = self._now_ns()
-        self._collect(stamp_ns)
-        if self._waiting is None and (work := self._runner.due(stamp_ns)) is not None:
-            self._waiting = self._worker.submit(self._runner.infer, work)
+        self._worker.step(self._runner, stamp_ns)
         if (command := self._runner.command(stamp_ns)) is not None:
             self._commands.publish(command, stamp_ns)
         self._tell_stop()
-
-    def _collect(self, stamp_ns: int) -> None:
-        """Hand over the plan that the worker has made, if it has."""
-        assert self._runner is not None
-        if self._waiting is None or not self._waiting.done():
-            return
-        waiting, self._waiting = self._waiting, None
-        if (error := waiting.exception()) is not None:
-            self._runner.stop(f"inference failed: {type(error).__name__}: {error}")
-        else:
-            self._runner.accept(waiting.result(), stamp_ns)
 
     def _end_episode(self) -> None:
         if self._runner is None or not self._active:
@@ -173,9 +168,7 @@ class InferenceNode(LifecycleNode):
             self.destroy_timer(self._command_timer)
         if (hold := self._runner.finish()) is not None:
             self._commands.publish(hold, self._now_ns())
-        if self._waiting is not None:
-            self._waiting.exception(timeout=WORKER_TIMEOUT_S)
-            self._waiting = None
+        self._worker.drain()
 
     def _forget(self) -> None:
         self._end_episode()
@@ -192,6 +185,7 @@ class InferenceNode(LifecycleNode):
             response.message = "not configured"
             return response
         self._runner.rearm()
+        self._worker.drain()
         try:
             if self._active:
                 self._runner.begin(self._task(), self._now_ns())
