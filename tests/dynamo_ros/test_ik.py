@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from dynamo_policies.contract import Contract, load_contract
+from dynamo_policies.contract import Contract
 from dynamo_policies.kinematics import chain
 from dynamo_policies.observation import Pose
 from dynamo_ros.core.ik import IkError, InverseKinematics
 
-CONTRACT = Path(__file__).parents[2] / "config" / "robots" / "xarm_kitchen.yaml"
 PERIOD_S = 0.02
-
-
-@pytest.fixture(scope="module")
-def contract() -> Contract:
-    return load_contract(CONTRACT)
 
 
 @pytest.fixture
