@@ -22,6 +22,7 @@ from dynamo_policies.cache import FrameCache
 from dynamo_policies.decode import FrameSettings
 from dynamo_policies.episodes import Episode
 
+PIPE_WIDTH = 160  # where no terminal gives a width
 DEFAULT_CACHE = Path.home() / ".cache" / "dynamo" / "frames"
 Advance = Callable[[float, str], None]  # how many are done, and a remark
 
@@ -70,6 +71,12 @@ def read_episodes(
     return episodes
 
 
+def make_console() -> Console:
+    """Return a console that does not break lines where nobody watches."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+
+
 @contextmanager
 def bar(console: Console, title: str, total: int) -> Iterator[Advance]:
     """Show a bar while the block runs; it gets a function to say how many of `total` are done."""
@@ -82,7 +89,8 @@ def bar(console: Console, title: str, total: int) -> Iterator[Advance]:
             TextColumn("{task.fields[remark]}"),
         ),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    # Into a file, a bar would only write blank lines.
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=total, remark="")
         yield lambda done, remark: progress.update(task, completed=done, remark=remark)
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from rich.console import Console
-
 from dynamo_policies.cli.command import Command
-from dynamo_policies.cli.learning import add_common_arguments, bar, choose_device, read_episodes, read_infos
+from dynamo_policies.cli.learning import (
+    add_common_arguments,
+    bar,
+    choose_device,
+    make_console,
+    read_episodes,
+    read_infos,
+)
 from dynamo_policies.clips import SegmentSampler
 from dynamo_policies.decode import FrameSettings
 
@@ -22,7 +27,7 @@ def _run(arguments: argparse.Namespace) -> int:
     # torch takes seconds to import; `dynamo --help` need not wait for it.
     from dynamo_policies.pretraining import Origin, StepReport, load_recipe, pretrain
 
-    console = Console(highlight=False)
+    console = make_console()
     changes = {name: value for name in ("steps", "seed") if (value := getattr(arguments, name)) is not None}
     recipe = load_recipe(arguments.config, **changes)
     config, device = recipe.run, choose_device(arguments.device)

@@ -11,7 +11,14 @@ from rich.console import Console
 from dynamo_policies.actions import ActionSpace
 from dynamo_policies.bags import BagInfo
 from dynamo_policies.cli.command import Command
-from dynamo_policies.cli.learning import add_common_arguments, bar, choose_device, read_episodes, read_infos
+from dynamo_policies.cli.learning import (
+    add_common_arguments,
+    bar,
+    choose_device,
+    make_console,
+    read_episodes,
+    read_infos,
+)
 from dynamo_policies.episodes import Episode
 from dynamo_policies.errors import ConfigError
 
@@ -40,7 +47,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from dynamo_policies.embed import Embedder
     from dynamo_policies.policies import demonstrate, load_policy_config
 
-    console, device = Console(highlight=False), choose_device(arguments.device)
+    console, device = make_console(), choose_device(arguments.device)
     name, config = load_policy_config(arguments.config)
     encoder = open_encoder(arguments.encoder)
     infos = successes(read_infos(arguments.bags), console)
