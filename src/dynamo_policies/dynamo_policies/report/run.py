@@ -193,7 +193,7 @@ def _comparison(figures: Path, summary: Mapping[str, Any]) -> Section:
     p_value = summary["random_versus_dynamo_p"]
     text = (
         "Every row has the same starts and the same kind of policy; only the frozen encoder, or the way the "
-        f"policy was run, differs. DynaMo against random in one process: p = {p_value:.2g} (Fisher, two-sided)."
+        f"policy was run, differs. DynaMo against random in one process: p = {p_value:.2g} (Fisher's test)."
     )
     picture = _figure(figures / "success.png", "Success rates with their intervals")
     return Section("Did it work?", text=text, wide=(picture,))
