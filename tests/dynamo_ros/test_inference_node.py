@@ -9,70 +9,33 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from control_msgs.action import GripperCommand
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import SetParameters
-from rclpy.action import ActionServer
-from rclpy.node import Node
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import Trigger
-from trajectory_msgs.msg import JointTrajectory
 
 from bundle_factory import write_bundle
-from dynamo_policies.contract import Contract
+from dynamo_policies.contract import Contract, load_contract
 from dynamo_ros.nodes.inference_node import InferenceNode
+from ideal_robot import READY, Robot, write_patient
 from ros_fixtures import Ros
 
-READY = [0.0, -0.45, 0.0, 0.9, 0.0, 1.35, 0.0]
 GOAL = (0.45, 0.1, 0.3)
 NODE = "/inference_node"
 
 
-class Robot:
-    """An arm that is wherever it was commanded, with cameras that can be switched off."""
-
-    def __init__(self, node: Node, contract: Contract) -> None:
-        self.node, self.contract, self.joints, self.seeing = node, contract, READY, True
-        self.trajectories: list[JointTrajectory] = []
-        self.poses: list[PoseStamped] = []
-        self.grips: list[float] = []
-        self.cameras = [node.create_publisher(Image, one.topic, 20) for one in contract.cameras.values()]
-        self.states = node.create_publisher(JointState, "/xarm/joint_states", 20)
-        node.create_subscription(JointTrajectory, contract.arm.topic, self.follow, 20)
-        node.create_subscription(PoseStamped, "/dynamo/target_pose", self.poses.append, 20)
-        self.server = ActionServer(node, GripperCommand, contract.gripper.action, self.grip)
-        node.create_timer(0.02, self.tell_joints)
-        node.create_timer(0.04, self.show)
-
-    def follow(self, message: JointTrajectory) -> None:
-        self.trajectories.append(message)
-        self.joints = list(message.points[-1].positions)
-
-    def grip(self, handle: object) -> GripperCommand.Result:
-        self.grips.append(handle.request.command.position)
-        handle.succeed()
-        return GripperCommand.Result()
-
-    def tell_joints(self) -> None:
-        for names, positions in ((self.contract.arm.joints, self.joints), (["drive_joint"], [0.0])):
-            message = JointState(name=list(names), position=positions)
-            message.header.stamp = self.node.get_clock().now().to_msg()
-            self.states.publish(message)
-
-    def show(self) -> None:
-        for publisher in self.cameras if self.seeing else []:
-            image = Image(height=128, width=128, encoding="rgb8", step=384, data=bytes(128 * 384))
-            image.header.stamp = self.node.get_clock().now().to_msg()
-            publisher.publish(image)
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory, contract: Contract) -> Path:
+    path = tmp_path_factory.mktemp("contract") / "patient.yaml"
+    write_patient(contract, path)
+    return path
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory, contract: Contract) -> Path:
-    return write_bundle(tmp_path_factory.mktemp("bundle"), contract, GOAL, gripper=1.0)
+def bundle(tmp_path_factory: pytest.TempPathFactory, patient: Path) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("bundle"), load_contract(patient), GOAL, gripper=1.0)
 
 
 @pytest.fixture
@@ -81,8 +44,8 @@ def robot(ros: Ros, contract: Contract) -> Robot:
 
 
 @pytest.fixture
-def inference(ros: Ros, bundle: Path, robot: Robot) -> InferenceNode:
-    parameters = {"bundle": str(bundle), "contract": "xarm_kitchen", "task": "put_yogurt"}
+def inference(ros: Ros, bundle: Path, patient: Path, robot: Robot) -> InferenceNode:
+    parameters = {"bundle": str(bundle), "contract": str(patient), "task": "put_yogurt"}
     node = ros.add(InferenceNode([Parameter(name, value=value) for name, value in parameters.items()]))
     assert change(ros, robot, Transition.TRANSITION_CONFIGURE)
     ros.until(lambda: node._runner.ready(node._now_ns()), what="all streams fresh")
@@ -174,6 +137,12 @@ def test_autostart_begins_when_the_streams_have_come(ros: Ros, bundle: Path, con
     ros.add(InferenceNode([Parameter(name, value=value) for name, value in values.items()]))
     robot = Robot(ros.node("robot"), contract)
     ros.until(lambda: len(robot.trajectories) > 10, what="commands")
+
+
+def test_bundle_made_for_another_contract_is_refused(ros: Ros, robot: Robot, bundle: Path) -> None:
+    values = {"bundle": str(bundle), "contract": "xarm_kitchen"}
+    ros.add(InferenceNode([Parameter(name, value=value) for name, value in values.items()]))
+    assert not change(ros, robot, Transition.TRANSITION_CONFIGURE)
 
 
 def test_configuration_without_a_bundle_is_refused(ros: Ros, robot: Robot, tmp_path: Path) -> None:

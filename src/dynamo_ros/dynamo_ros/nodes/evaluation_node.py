@@ -165,7 +165,7 @@ class Evaluation:
     def _prepare(self, trial: Trial) -> int:
         """Have the start state made; return the ROS time from which on what is seen belongs to the trial."""
         node = self._node
-        node.ready, node.verdict = False, None
+        node.verdict = None
         if node.simulated:
             self._caller.call(node.reset, ResetStation.Request(task=trial.task, seed=trial.seed))
             since_ns = node.now_ns
@@ -174,6 +174,7 @@ class Evaluation:
         todo = f"prepare start {trial.seed} of {node.contract.task(trial.task).prompt!r}"
         _tell(f"trial {trial.number + 1}: {todo}, then call {node.get_name()}/ready")
         self._caller.until(lambda: node.ready, "a person to call ~/ready", PATIENCE_S)
+        node.ready = False
         return node.now_ns
 
     def _watch(self, trial: Trial, since_ns: int) -> Verdict:

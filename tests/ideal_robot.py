@@ -1,0 +1,69 @@
+"""A robot over real DDS without physics: an arm that is wherever it was commanded, and cameras."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy")
+
+from control_msgs.action import GripperCommand
+from geometry_msgs.msg import PoseStamped
+from rclpy.action import ActionServer
+from rclpy.node import Node
+from sensor_msgs.msg import Image, JointState
+from trajectory_msgs.msg import JointTrajectory
+
+from dynamo_policies.contract import Contract
+
+READY = [0.0, -0.45, 0.0, 0.9, 0.0, 1.35, 0.0]
+
+PATIENCE_S = 2.0
+
+
+def write_patient(contract: Contract, path: Path) -> Contract:
+    """Write `contract` to `path` with more time for a computer that tests keep busy, and return it."""
+    arm = dataclasses.replace(contract.arm, stale_stop_s=PATIENCE_S, tracking_stop_s=PATIENCE_S)
+    patient = dataclasses.replace(contract, arm=arm)
+    path.write_text(patient.to_yaml())
+    return patient
+
+
+class Robot:
+    """The robot; `seeing` switches its cameras."""
+
+    def __init__(self, node: Node, contract: Contract) -> None:
+        self.node, self.contract, self.joints, self.seeing = node, contract, READY, True
+        self.trajectories: list[JointTrajectory] = []
+        self.poses: list[PoseStamped] = []
+        self.grips: list[float] = []
+        self.cameras = [node.create_publisher(Image, one.topic, 20) for one in contract.cameras.values()]
+        self.states = node.create_publisher(JointState, "/xarm/joint_states", 20)
+        node.create_subscription(JointTrajectory, contract.arm.topic, self.follow, 20)
+        node.create_subscription(PoseStamped, "/dynamo/target_pose", self.poses.append, 20)
+        self.server = ActionServer(node, GripperCommand, contract.gripper.action, self.grip)
+        node.create_timer(0.02, self.tell_joints)
+        node.create_timer(0.04, self.show)
+
+    def follow(self, message: JointTrajectory) -> None:
+        self.trajectories.append(message)
+        self.joints = list(message.points[-1].positions)
+
+    def grip(self, handle: object) -> GripperCommand.Result:
+        self.grips.append(handle.request.command.position)
+        handle.succeed()
+        return GripperCommand.Result()
+
+    def tell_joints(self) -> None:
+        for names, positions in ((self.contract.arm.joints, self.joints), (["drive_joint"], [0.0])):
+            message = JointState(name=list(names), position=positions)
+            message.header.stamp = self.node.get_clock().now().to_msg()
+            self.states.publish(message)
+
+    def show(self) -> None:
+        for publisher in self.cameras if self.seeing else []:
+            image = Image(height=128, width=128, encoding="rgb8", step=384, data=bytes(128 * 384))
+            image.header.stamp = self.node.get_clock().now().to_msg()
+            publisher.publish(image)
