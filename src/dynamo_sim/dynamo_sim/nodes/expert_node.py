@@ -118,17 +118,26 @@ class Session:
 
     def _attempt(self, attempt: Attempt) -> tuple[Outcome, str]:
         """Demonstrate once, and return the outcome and what was recorded."""
+        note = f"scripted expert, seed {attempt.seed}"
+        start = StartEpisode.Request(task=attempt.task, operator_name="scripted expert", note=note)
+        deadline = time.monotonic() + STARTUP_S
+        self._prepare(attempt)
+        # A recorder that just came up may have missed the gripper; after a reset it speaks again.
+        while not (response := self._ask(self._node.start, start)).success:
+            if time.monotonic() > deadline:
+                raise SessionError(f"/recorder/start refused: {response.message}")
+            self._prepare(attempt)
+        outcome = self._demonstrate(attempt)
+        return outcome, self._end_recording(outcome)
+
+    def _prepare(self, attempt: Attempt) -> None:
+        """Reset the station and take control of the arm."""
         node = self._node
         self._call(node.reset, ResetStation.Request(task=attempt.task, seed=attempt.seed))
         reset_ns = node.now_ns
         self._call(node.rearm, Trigger.Request())
         self._until(lambda: self._knows_since(reset_ns + PREROLL_NS), "news of the station")
         self._engage()
-        note = f"scripted expert, seed {attempt.seed}"
-        start = StartEpisode.Request(task=attempt.task, operator_name="scripted expert", note=note)
-        self._call_patiently(node.start, start)
-        outcome = self._demonstrate(attempt)
-        return outcome, self._end_recording(outcome)
 
     def _engage(self) -> None:
         """Ask for the pose where the tool is until teleoperation commands it and the arm's driver listens."""
@@ -178,14 +187,6 @@ class Session:
         if not response.success:
             raise SessionError(f"{client.srv_name} refused: {response.message}")
         return response
-
-    def _call_patiently(self, client: Client, request: Any) -> None:
-        """Call a service that may have to come to know its topics first, until it agrees or time is up."""
-        deadline = time.monotonic() + ANSWER_S
-        while not (response := self._ask(client, request)).success:
-            if time.monotonic() > deadline:
-                raise SessionError(f"{client.srv_name} refused: {response.message}")
-            self._pause(0.2)
 
     def _ask(self, client: Client, request: Any) -> Any:
         name = client.srv_name
