@@ -23,7 +23,7 @@ class Cameras:
         self._renderers: dict[tuple[int, int], Any] = {}
 
     def render(self, name: str, data: Any) -> npt.NDArray[np.uint8]:
-        """Return what camera `name` sees, shape (H, W, 3) uint8 RGB; GraphicsError where graphics are missing."""
+        """Return what camera `name` sees, (H, W, 3) uint8 RGB; GraphicsError where graphics are missing."""
         stream = self._streams[name]
         size = (stream.height, stream.width)
         if size not in self._renderers:

@@ -1,6 +1,6 @@
 """The rules of the drivers' controllers: JointTrajectoryController's and the xArm gripper's.
 
-Sources: ros2_controllers, branch jazzy; xarm_ros2, branch jazzy (xarm_driver). docs/drivers.md names the versions.
+Sources: ros2_controllers and xarm_ros2 (xarm_driver), branches jazzy. docs/drivers.md names the versions.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class RejectedError(DynamoError):
 class JointTrajectoryController:
     """Follows the newest trajectory by linear interpolation and holds its end.
 
-    A new trajectory replaces the old one and is entered from the desired state. The real controller does the same
-    only with `interpolate_from_desired_state: true`, which our controller settings ask for: entered from the
-    measured state, a stream of small steps starts each step from where the arm lags, and lags all the more.
+    A new trajectory replaces the old one and is entered from the desired state. The real controller does the
+    same only with `interpolate_from_desired_state: true`, which our controller settings ask for: entered from
+    the measured state, each of a stream of small steps starts from where the arm lags, and lags all the more.
     """
 
     def __init__(self, joints: Sequence[str], *, interpolate_from_desired_state: bool = True) -> None:
@@ -98,9 +98,10 @@ class JointTrajectoryController:
 class GripperController:
     """The xArm gripper behind its GripperCommand action: motion, and when its driver says where it stands.
 
-    Positions are in rad of `drive_joint`, 0 open to 0.85 closed. Until the first goal the driver repeats the reading
-    that it made at its start, at 2 Hz. During an action it reads and reports at 10 Hz until the gripper has stood
-    still for ten readings, whether it arrived or holds something; then it is silent. The newest goal wins.
+    Positions are in rad of `drive_joint`, 0 open to 0.85 closed. Until the first goal the driver repeats the
+    reading that it made at its start, at 2 Hz. During an action it reads and reports at 10 Hz until the
+    gripper has stood still for ten readings, whether it arrived or holds something; then it is silent. The
+    newest goal wins.
     """
 
     READ_NS = 100_000_000
@@ -112,7 +113,7 @@ class GripperController:
         self.reset(0.0, now_ns=0)
 
     def reset(self, position: float, *, now_ns: int) -> None:
-        """Behave as after the start of the driver, with the gripper at `position`; the first report is due at once."""
+        """Behave as after the driver's start, with the gripper at `position`; the first report is due now."""
         self._startup: float | None = position
         self._target = self._desired = pulse_of(position)
         self._next_ns, self._step_ns = now_ns, now_ns
@@ -134,14 +135,14 @@ class GripperController:
         self._reading, self._next_ns = -OPEN_PULSE, now_ns
 
     def desired(self, now_ns: int) -> float:
-        """Return the position, rad, that the fingers should have at `now_ns`; they move at a constant speed."""
+        """Return the position, rad, that the fingers should have at `now_ns`; their speed is constant."""
         reach = GRIPPER_SPEED * (now_ns - self._step_ns) / 1e9
         self._step_ns = now_ns
         self._desired += float(np.clip(self._target - self._desired, -reach, reach))
         return position_of(self._desired)
 
     def report(self, measured: float, now_ns: int) -> float | None:
-        """Return the position, rad, that the driver publishes at `now_ns`, or None; `measured` is the real one."""
+        """Return the position, rad, that the driver publishes at `now_ns`, if any; it reads `measured`."""
         if now_ns < self._next_ns or not (self._active or self._startup is not None):
             return None
         if self._startup is not None:

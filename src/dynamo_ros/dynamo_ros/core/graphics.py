@@ -1,7 +1,7 @@
 """MuJoCo, imported so that a missing graphics library is explained.
 
-MuJoCo loads the graphics backend that MUJOCO_GL names as soon as it is imported, for kinematics alone as well.
-Import it from here.
+MuJoCo loads the graphics backend that MUJOCO_GL names as soon as it is imported, for kinematics alone as
+well. Import it from here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a station is to those who run tasks on it: a robot, its surroundings and a judge, with a clock of its own."""
+"""What a station is to those who run tasks on it: a robot, its surroundings, a judge and a clock."""
 
 from __future__ import annotations
 

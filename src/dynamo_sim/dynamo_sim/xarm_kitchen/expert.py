@@ -1,7 +1,7 @@
 """A scripted demonstrator of the kitchen's tasks that errs, hesitates and trembles a little, as people do.
 
-A policy that only ever saw perfect motions does not know how to come back from its own errors; so a part of the
-demonstrations approaches beside the bottle and corrects that, and no two of them are equally fast.
+A policy that only ever saw perfect motions does not know how to come back from its own errors; so a part of
+the demonstrations approaches beside the bottle and corrects that, and no two of them are equally fast.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ TREMOR_RAD, TREMOR_RAD_M = np.deg2rad(0.2), np.deg2rad(120.0)  # the turn's: at 
 class KitchenExpert:
     """One demonstration, planned at once: targets of tool and gripper over time.
 
-    `objects` are true poses as `KitchenStation.objects` has them; `start_pose` is where the tool is. The same `rng`
-    state gives the same demonstration.
+    `objects` are true poses as `KitchenStation.objects` has them; `start_pose` is where the tool is. The same
+    state of `rng` gives the same demonstration.
     """
 
     def __init__(
@@ -129,10 +129,10 @@ class KitchenExpert:
         self._grippers += [waypoint.gripper] * waits
 
     def _place(self, waypoint: Waypoint) -> FloatArray:
-        up = np.array([0.0, 0.0, waypoint.height])
-        if waypoint.over == "astray":
-            return self._places["pick"] + self._astray + up
-        return self._places[waypoint.over] + up
+        astray = waypoint.over == "astray"
+        base = self._places["pick"] + self._astray if astray else self._places[waypoint.over]
+        above: FloatArray = base + np.array([0.0, 0.0, waypoint.height])
+        return above
 
     def _finish(self, start: Rotation) -> None:
         """Add the hand's tremor to the path; turn from the start's orientation to the tool-down one."""
@@ -147,7 +147,7 @@ class KitchenExpert:
 
 
 def _correlated(rng: np.random.Generator, count: int) -> FloatArray:
-    """Return an Ornstein-Uhlenbeck process from 0, shape (count, 6), of standard deviation 1 in the long run."""
+    """Return an Ornstein-Uhlenbeck process from 0, shape (count, 6); its standard deviation tends to 1."""
     values = np.zeros((count, 6))
     fresh = np.sqrt(1 - TREMOR_MEMORY**2) * rng.normal(size=(count, 6))
     for i in range(1, count):

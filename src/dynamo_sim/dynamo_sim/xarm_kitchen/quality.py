@@ -1,6 +1,6 @@
 """How good the physics is while the expert works: success alone would not show bad contact settings.
 
-With MuJoCo's default contacts every task still succeeds, while bottles slip by 6 mm and fingers sink in by 12 mm.
+With MuJoCo's own contacts the tasks still succeed, while bottles slip by 6 mm and fingers sink in by 12 mm.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ GREY: Colour = (0.45, 0.47, 0.50)
 BLACK: Colour = (0.12, 0.12, 0.14)
 RUBBER: Colour = (0.10, 0.55, 0.95)
 
-# Position servos. The damping is 0.9 of critical for the inertia that each joint sees; the lag is about 40 ms.
+# Position servos. The damping is 0.8 of critical for the inertia that each joint sees; the lag, 32 ms.
 STIFFNESS = (3000.0, 3000.0, 2000.0, 2000.0, 1000.0, 1000.0, 500.0)  # Nm/rad
 INERTIA = (1.2, 1.2, 0.8, 0.8, 0.2, 0.2, 0.1)  # kg m2
 ARMATURE, DAMPING = 0.1, 1.0
@@ -26,7 +26,7 @@ STROKE_M = 0.0425  # of each finger; 0 is closed
 FINGERS = {"left": 1.0, "right": -1.0}
 FINGER_STIFFNESS, FINGER_DAMPING, FINGER_FORCE = 1000.0, 20.0, 30.0  # N/m, N s/m, N for each finger
 PAD_HALF = (0.011, 0.005, 0.019)  # m, along the tool's x, y, z
-# Softer than the rest would let the bottle creep: rigid contacts, and friction that wins over the bottle's.
+# Priority: the pads' friction counts, not the bottle's.
 PAD_CONTACT: dict[str, Any] = {"friction": [1.2, 0.02, 0.0005], "condim": 4, "priority": 1}
 
 # Links by xarm_ros2's default set, kg; the shapes below share them.
@@ -64,7 +64,7 @@ LINK_SHAPES: tuple[tuple[tuple[Any, ...], ...], ...] = (
 
 
 def add_robot(spec: Any, contract: Contract) -> None:
-    """Add the arm, the gripper, their servos and the wrist camera to `spec`; the base stands at its origin."""
+    """Add arm, gripper, their servos and the wrist camera to `spec`; the base stands at the origin."""
     links = chain(contract.kinematics)
     base = spec.worldbody.add_body(name="link_base")
     cylinder(base, 0.065, ((0.0, 0.0, 0.0), (0.0, 0.0, 0.03)), GREY, touches=ROBOT)

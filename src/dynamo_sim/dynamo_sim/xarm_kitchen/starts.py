@@ -25,11 +25,11 @@ ARM_NOISE_RAD = 0.02
 
 
 class Start(NamedTuple):
-    """A start state. Bottles: name -> position (3,) m of the base and yaw, rad; slot (2,) m in the door's frame."""
+    """A start state."""
 
     arm: FloatArray  # (7,) rad
-    slot: FloatArray
-    bottles: dict[str, tuple[FloatArray, float]]
+    slot: FloatArray  # (2,) m, in the door's frame
+    bottles: dict[str, tuple[FloatArray, float]]  # name -> position of the base (3,) m, yaw rad
 
 
 def draw_start(task: str, seed: int) -> Start:
@@ -40,8 +40,8 @@ def draw_start(task: str, seed: int) -> Start:
     slot = SLOT + random.uniform(-SLOT_NOISE, SLOT_NOISE)
     places = {
         YOGURT: in_world(slot) if task == FETCH else ZONE + random.uniform(-ZONE_NOISE, ZONE_NOISE),
-        "juice": in_world(slot + [GAP + random.uniform(-GAP_NOISE, GAP_NOISE), 0.0]),
-        "milk": in_world(slot - [GAP + random.uniform(-GAP_NOISE, GAP_NOISE), 0.0]),
+        "juice": in_world([slot[0] + GAP + random.uniform(-GAP_NOISE, GAP_NOISE), slot[1]]),
+        "milk": in_world([slot[0] - GAP - random.uniform(-GAP_NOISE, GAP_NOISE), slot[1]]),
         "sauce": SAUCE + random.uniform(-SAUCE_NOISE, SAUCE_NOISE),
     }
     bottles = {name: (place, float(random.uniform(-np.pi, np.pi))) for name, place in places.items()}
@@ -50,7 +50,7 @@ def draw_start(task: str, seed: int) -> Start:
 
 
 def in_world(slot: npt.ArrayLike) -> FloatArray:
-    """Return the place (3,) m on the shelf's floor for `slot` (2,) m in the frame of the door as it stands open."""
+    """Return the place (3,) m on the shelf for `slot` (2,) m in the frame of the door as it stands open."""
     x, y = np.asarray(slot, dtype=np.float64)
     c, s = np.cos(DOOR_YAW), np.sin(DOOR_YAW)
     return np.array([HINGE[0] + c * x - s * y, HINGE[1] + s * x + c * y, SHELF_FLOOR])

@@ -36,7 +36,7 @@ GRIPPER_JOINTS = (
 
 
 class GripperStatus(NamedTuple):
-    """How the gripper's action stands: `position` in rad of drive_joint, `active` while a goal is worked on."""
+    """Where the gripper stands, rad of drive_joint, and whether its action still runs."""
 
     position: float
     active: bool
@@ -70,7 +70,7 @@ class KitchenStation:
     def reset(self, task: str, seed: int) -> None:
         """Put everything into the start state `seed` of `task`; UnknownNameError if there is no such task.
 
-        The arm holds the start pose; the gripper is open and its driver behaves as after its start. Time goes on.
+        The arm holds the start pose; the gripper is open, its driver behaves as just started. Time goes on.
         """
         limit_s = self._contract.task(task).time_limit_s
         start = draw_start(task, seed)
@@ -93,7 +93,7 @@ class KitchenStation:
         return samples
 
     def command_arm(self, positions: npt.ArrayLike, times_s: npt.ArrayLike) -> None:
-        """Replace the trajectory: (N, 7) rad in contract order at (N,) s from now; RejectedError if malformed."""
+        """Replace the trajectory: (N, 7) rad in contract order, (N,) s from now; may raise RejectedError."""
         self.follow(self._contract.arm.joints, positions, times_s)
 
     def follow(
@@ -105,7 +105,7 @@ class KitchenStation:
         start_ns: int | None = None,
         velocities: npt.ArrayLike | None = None,
     ) -> None:
-        """Give the arm's controller a trajectory as a message has it; see JointTrajectoryController.accept."""
+        """Give the arm a trajectory as a message has it; see JointTrajectoryController.accept."""
         self._arm.accept(
             names,
             positions,
@@ -125,7 +125,7 @@ class KitchenStation:
         return self._judge.outcome()
 
     def objects(self) -> dict[str, Pose]:
-        """Return the true poses of the bottles, the `slot` in the door's shelf and the `zone` on the counter."""
+        """Return the true poses of the bottles, the `slot` in the shelf and the `zone` on the counter."""
         level = np.array([0.0, 0.0, 0.0, 1.0])
         poses = {name: self._kitchen.body_pose(name) for name in BOTTLES}
         poses["slot"] = Pose(self._kitchen.of_door(np.array([*self._slot, SHELF_FLOOR])), level)
@@ -167,7 +167,7 @@ class KitchenStation:
         return float(self._kitchen.model.camera(name).fovy[0])
 
     def yogurt_in_tool(self) -> FloatArray:
-        """Return the place (3,) m of the yogurt's middle in the tool's frame; its change while held is slip."""
+        """Return where (3,) m the yogurt's middle is in the tool's frame; its change while held is slip."""
         return self._kitchen.yogurt_in_tool()
 
     def yogurt_carried(self) -> bool:
@@ -204,7 +204,7 @@ class KitchenStation:
 
 
 def _sensed(contract: Contract, *, render: bool) -> dict[str, Stream]:
-    """Return the streams that are measured at a rate of their own: cameras (if they render) and arm joints."""
+    """Return the streams measured at a rate of their own: cameras (if they render) and arm joints."""
     sensed: dict[str, Stream] = {}
     for name, stream in contract.observed.items():
         if isinstance(stream, ImageStream):

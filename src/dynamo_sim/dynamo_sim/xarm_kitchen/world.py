@@ -54,7 +54,7 @@ class Kitchen:
         mujoco.mj_step(self.model, self.data)
 
     def update(self) -> None:
-        """Bring the poses of bodies and cameras up to the present joint positions; a step leaves them behind."""
+        """Bring the poses of bodies and cameras up to the joint positions; a step leaves them behind."""
         mujoco.mj_kinematics(self.model, self.data)
         mujoco.mj_camlight(self.model, self.data)
 
