@@ -1,7 +1,7 @@
-"""MuJoCo, imported so that a missing graphics library is explained.
+"""MuJoCo (and mink, which needs it), imported so that a missing graphics library is explained.
 
 MuJoCo loads the graphics backend that MUJOCO_GL names as soon as it is imported, for kinematics alone as
-well. Import it from here.
+well. Import both from here.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ class GraphicsError(DynamoError):
 GRAPHICS_FAILURES = (ImportError, AttributeError, RuntimeError)
 
 try:
+    import mink
     import mujoco
 except GRAPHICS_FAILURES as error:
     raise GraphicsError(error) from error
 
-__all__ = ["GRAPHICS_FAILURES", "GraphicsError", "mujoco"]
+__all__ = ["GRAPHICS_FAILURES", "GraphicsError", "mink", "mujoco"]

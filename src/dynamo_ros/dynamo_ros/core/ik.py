@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import mink
 import numpy as np
 import numpy.typing as npt
 
@@ -12,7 +11,7 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.errors import ConfigError, DynamoError
 from dynamo_policies.kinematics import Chain, chain
 from dynamo_policies.observation import Pose
-from dynamo_ros.core.graphics import mujoco
+from dynamo_ros.core.graphics import mink, mujoco
 
 FloatArray = npt.NDArray[np.float64]
 
