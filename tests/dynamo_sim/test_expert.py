@@ -10,6 +10,9 @@ import pytest
 
 from dynamo_policies.contract import Contract, load_contract
 from dynamo_policies.errors import UnknownNameError
+from dynamo_policies.observation import Sample
+from dynamo_ros.core.commander import ArmCommand
+from dynamo_sim.demonstrate import run_expert
 from dynamo_sim.xarm_kitchen.expert import KitchenExpert
 from dynamo_sim.xarm_kitchen.quality import Quality, measure_expert
 from dynamo_sim.xarm_kitchen.starts import TASKS
@@ -103,6 +106,19 @@ def test_the_expert_succeeds_and_nothing_slips_sinks_in_or_lags(task: str) -> No
     assert all(run.demonstration.outcome.success for run in runs)
     assert min(run.slip for run in runs) > 0.0  # it was carried
     check_physics(runs)
+
+
+def test_a_bottle_that_is_dropped_on_the_way_is_no_success(
+    station: KitchenStation, contract: Contract
+) -> None:
+    def drop(command: ArmCommand | None, samples: list[Sample]) -> None:
+        del command, samples
+        if station.yogurt_carried() and station.tool_pose().position[2] > 0.2:
+            station.command_gripper(0.0)
+
+    outcome = run_expert(station, contract, "put_yogurt", 0, on_period=drop).outcome
+    assert station.objects()["yogurt"].position[2] < 0.05
+    assert not outcome.success
 
 
 @pytest.mark.slow
