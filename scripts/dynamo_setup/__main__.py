@@ -42,6 +42,8 @@ class Setup:
         layout = self.layout
         pins = layout.requirements / ("stack-apt.txt" if self.apt_ros else "stack.txt")
         cuda = machine.has_nvidia_driver()
+        if not packages.runs(layout.python):
+            self.stamps.begin("environment")
         self.stage("environment", f"Python {self.interpreter.name} environment", self.environment)
         with ThreadPoolExecutor(max_workers=1) as pool:
             self.stage("packages", "Python packages", self.python_packages, self.lists(pins))

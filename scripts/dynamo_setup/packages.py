@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,6 +27,11 @@ def make_venv(layout: Layout, console: Console, interpreter: Interpreter, *, sit
         console.run("environment", [*_pip(layout), "install", UV])
     except SetupError:
         console.run("environment", [*_pip(layout), "--version"])
+
+
+def runs(python: Path) -> bool:
+    """Whether the interpreter `python` is there and starts."""
+    return python.exists() and subprocess.run([python, "-c", ""], check=False, timeout=60).returncode == 0
 
 
 def install(layout: Layout, console: Console, name: str, lists: Sequence[Path]) -> None:
