@@ -41,6 +41,12 @@ def looking_at(position: Sequence[float], target: Sequence[float], up: Sequence[
     return [float(value) for value in quaternion]
 
 
+def damp(joint: Any, damping: float) -> None:
+    """Give `joint` a viscous damping, N s/m or Nm s/rad."""
+    # MuJoCo 3 has a number here; from 4 on it is a polynomial in the speed.
+    joint.damping = damping if np.ndim(joint.damping) == 0 else [damping, 0.0, 0.0]
+
+
 def _round(
     body: Any,
     kind: Any,

@@ -10,7 +10,7 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.kinematics import chain
 from dynamo_ros.core.graphics import mujoco
 from dynamo_ros.core.ik import TOOL_SITE, add_chain
-from dynamo_sim.shapes import PAINT, ROBOT, Colour, box, capsule, cylinder, looking_at
+from dynamo_sim.shapes import PAINT, ROBOT, Colour, box, capsule, cylinder, damp, looking_at
 
 WHITE: Colour = (0.93, 0.93, 0.94)
 GREY: Colour = (0.45, 0.47, 0.50)
@@ -75,7 +75,7 @@ def add_robot(spec: Any, contract: Contract) -> None:
             add(body, radius, ends, colour, touches=ROBOT, mass=mass / len(shapes))
     for i, joint in enumerate(links.joints):
         spec.joint(joint.name).armature = ARMATURE
-        spec.joint(joint.name).damping = [DAMPING, 0.0, 0.0]
+        damp(spec.joint(joint.name), DAMPING)
         damping = 1.6 * float(np.sqrt(STIFFNESS[i] * INERTIA[i]))
         _add_servo(spec, joint.name, STIFFNESS[i], damping, joint.effort)
     _add_gripper(spec, bodies[-1], contract.tool_offset_m)
@@ -108,14 +108,14 @@ def _add_gripper(spec: Any, flange: Any, tool_offset_m: float) -> None:
 def _add_finger(palm: Any, name: str, side: float, tool_offset_m: float) -> None:
     """Add a finger that slides away from the tool's axis; at 0 the pads' inner faces meet."""
     finger = palm.add_body(name=f"{name}_finger")
-    finger.add_joint(
+    slide = finger.add_joint(
         name=f"{name}_finger",
         type=mujoco.mjtJoint.mjJNT_SLIDE,
         axis=[0.0, side, 0.0],
         range=[0.0, STROKE_M],
         armature=0.05,
-        damping=[2.0, 0.0, 0.0],
     )
+    damp(slide, 2.0)
     pad_y, knuckle_y = side * PAD_HALF[1], side * (2 * PAD_HALF[1] + 0.005)
     pad = (0.0, pad_y, tool_offset_m)
     box(finger, PAD_HALF, pad, RUBBER, name=f"{name}_pad", touches=ROBOT, mass=0.02, **PAD_CONTACT)

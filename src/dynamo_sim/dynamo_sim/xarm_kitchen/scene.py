@@ -11,7 +11,7 @@ import numpy as np
 
 from dynamo_policies.contract import Contract
 from dynamo_ros.core.graphics import mujoco
-from dynamo_sim.shapes import PAINT, Colour, box, cylinder, looking_at
+from dynamo_sim.shapes import PAINT, Colour, box, cylinder, damp, looking_at
 from dynamo_sim.xarm_kitchen.robot import add_robot
 
 TIMESTEP_S = 0.002
@@ -122,9 +122,8 @@ def _add_fridge(world: Any) -> None:
     half = DOOR_YAW / 2
     door = world.add_body(name="door", pos=HINGE, quat=[np.cos(half), 0.0, 0.0, np.sin(half)])
     hinge = mujoco.mjtJoint.mjJNT_HINGE
-    door.add_joint(
-        name="door", type=hinge, axis=[0, 0, 1], range=[-0.3, 0.3], frictionloss=4.0, damping=[2, 0, 0]
-    )
+    swing = door.add_joint(name="door", type=hinge, axis=[0, 0, 1], range=[-0.3, 0.3], frictionloss=4.0)
+    damp(swing, 2.0)
     box(door, (0.245, 0.012, 0.275), (0.250, 0.012, 0.290), STEEL, mass=5.0)  # outside
     box(door, (0.235, 0.010, 0.265), (0.250, 0.034, 0.290), LINER, mass=2.0)  # inner face
     _add_door_shelf(door)
