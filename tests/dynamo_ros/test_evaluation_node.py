@@ -126,6 +126,7 @@ def test_trials_are_recorded_judged_and_summed_up(
     assert [trial["task"] for trial in trials] == ["put_yogurt", "fetch_yogurt", "put_yogurt"]
     assert [trial["success"] for trial in trials] == [True, False, True]
     assert "stopped: stale" in trials[1]["reason"]
+    assert trials[1]["stale"] > 0
     assert [read_info(out / trial["bag"]).outcome for trial in trials] == ["success", "failure", "success"]
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["successes"], summary["trials"]) == (2, 3)

@@ -127,6 +127,13 @@ def test_task_changes_while_inactive_only(ros: Ros, robot: Robot, inference: Inf
     assert not set_task("put_yogurt")
 
 
+def test_first_task_of_the_bundle_is_done_where_none_is_named(ros: Ros, robot: Robot, bundle: Path) -> None:
+    node = ros.add(InferenceNode([Parameter("bundle", value=str(bundle))]))
+    assert change(ros, robot, Transition.TRANSITION_CONFIGURE)
+    ros.until(lambda: node._runner.ready(node._now_ns()), what="all streams fresh")
+    activate(ros, robot)
+
+
 def test_activation_without_a_known_task_is_refused(ros: Ros, robot: Robot, inference: InferenceNode) -> None:
     inference.set_parameters([Parameter("task", value="juggle")])
     assert not change(ros, robot, Transition.TRANSITION_ACTIVATE)

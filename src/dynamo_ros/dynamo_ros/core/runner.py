@@ -85,6 +85,11 @@ class Runner:
         self.counts, self.timings = Counts(), Timings(clock_ns)
 
     @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks that it can do."""
+        return self._bundle.tasks
+
+    @property
     def stopped(self) -> StopReason | None:
         """Why the arm is stopped; None while it is not."""
         return self._commander.stopped

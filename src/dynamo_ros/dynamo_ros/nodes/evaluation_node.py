@@ -40,6 +40,14 @@ class Verdict(NamedTuple):
     seconds: float
 
 
+class Health(NamedTuple):
+    """What the inference node last said about itself."""
+
+    stamp_ns: int
+    stopped: str  # why the arm is stopped, or empty
+    values: dict[str, str]
+
+
 class EvaluationNode(Node):
     """What the evaluation hears and whom it may call.
 
@@ -61,7 +69,7 @@ class EvaluationNode(Node):
         self.title = self.declare_parameter("name", "").value
         self.simulated = self.declare_parameter("simulated", value=True).value
         self.outcome: Outcome | None = None
-        self.stopped: tuple[int, str] | None = None  # stamp and text of the inference node's last stop
+        self.health: Health | None = None
         self.ready = False
         self.verdict: Verdict | None = None  # a person's
         self._listen()
@@ -93,8 +101,10 @@ class EvaluationNode(Node):
 
     def _see_health(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name == INFERENCE and status.level == DiagnosticStatus.ERROR:
-                self.stopped = to_ns(message.header.stamp), status.message
+            if status.name == INFERENCE:
+                values = {pair.key: pair.value for pair in status.values}
+                stopped = status.message if status.level == DiagnosticStatus.ERROR else ""
+                self.health = Health(to_ns(message.header.stamp), stopped, values)
 
     def _hear_ready(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self.ready = response.success = True
@@ -146,7 +156,7 @@ class Evaluation:
         # A stop that was reported before is over: the node was re-armed.
         self._active_ns = self._node.now_ns
         verdict = self._watch(trial, since_ns)
-        self._deactivate()
+        counts = self._end_episode()
         outcome = "success" if verdict.success else "failure"
         stopped = self._caller.call(
             self._node.stop, StopEpisode.Request(outcome=outcome, note=verdict.reason)
@@ -160,6 +170,8 @@ class Evaluation:
             seconds=round(verdict.seconds, 2),
             bag=os.path.relpath(stopped.path, self._node.out),
             dropped=stopped.dropped,
+            skipped=counts.get("skipped"),
+            stale=counts.get("stale"),
         )
 
     def _prepare(self, trial: Trial) -> int:
@@ -201,9 +213,25 @@ class Evaluation:
         outcome = node.outcome
         if outcome is not None and outcome.done and to_ns(outcome.header.stamp) > since_ns:
             return Verdict(success=outcome.success, reason=outcome.reason, seconds=outcome.elapsed)
-        if node.stopped is not None and node.stopped[0] > self._active_ns:
-            return Verdict(success=False, reason=node.stopped[1], seconds=elapsed_s)
+        health = node.health
+        if health is not None and health.stopped and health.stamp_ns > self._active_ns:
+            return Verdict(success=False, reason=health.stopped, seconds=elapsed_s)
         return None
+
+    def _end_episode(self) -> dict[str, int]:
+        """Deactivate the inference node and return what it counted."""
+        node, ending_ns = self._node, self._node.now_ns
+        self._deactivate()
+
+        def told() -> bool:
+            health = node.health
+            return (
+                health is not None and health.stamp_ns >= ending_ns and health.values["active"] == str(False)
+            )
+
+        self._caller.until(told, "the inference node's report of the trial")
+        assert node.health is not None
+        return {key: int(value) for key, value in node.health.values.items() if value.isdigit()}
 
     def _configure(self) -> None:
         """Have the inference node load its bundle, if it has not."""

@@ -22,7 +22,7 @@ class HealthPublisher:
         """Publish how `runner` does now."""
         level, text = _verdict(runner, active=active)
         status = DiagnosticStatus(level=level, name=NAME, message=text)
-        values = {"task": task, **_values(runner)}
+        values = {"task": task, "active": str(active), **_values(runner)}
         status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
         message = DiagnosticArray(status=[status])
         message.header.stamp = to_time(now_ns(self._node.get_clock()))

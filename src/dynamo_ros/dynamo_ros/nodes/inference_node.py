@@ -21,7 +21,7 @@ from std_srvs.srv import Trigger
 from dynamo_policies.bundle import Bundle, load_bundle
 from dynamo_policies.contract import Contract, ContractMismatchError
 from dynamo_policies.decode import Decoder
-from dynamo_policies.errors import DynamoError
+from dynamo_policies.errors import DynamoError, UnknownNameError
 from dynamo_ros.core.runner import Runner, RunnerError
 from dynamo_ros.core.worker import Worker
 from dynamo_ros.locations import find_contract
@@ -40,8 +40,8 @@ class InferenceNode(LifecycleNode):
     """Feeds messages to a Runner and publishes the commands that it returns.
 
     Parameters: `bundle` (folder), `contract` (name or path; must equal the bundle's where it is given),
-    `task` (settable while inactive), `device` and `threads` of the networks, `autostart` (configure at once,
-    activate when the streams have come).
+    `task` (settable while inactive; empty: the bundle's first), `device` and `threads` of the networks,
+    `autostart` (configure at once, activate when the streams have come).
     """
 
     def __init__(self, overrides: list[Parameter] | None = None) -> None:
@@ -123,6 +123,8 @@ class InferenceNode(LifecycleNode):
         bundle = load_bundle(path, device=self._text("device"))
         if name and (expected := find_contract(name)).hash != bundle.contract.hash:
             raise ContractMismatchError(f"bundle {path} against contract {name}", bundle.contract, expected)
+        if (task := self._text("task")) and task not in bundle.tasks:
+            raise UnknownNameError("task", task, bundle.tasks)
         return bundle
 
     def _subscribe(self, contract: Contract) -> list[Subscription]:
@@ -169,6 +171,7 @@ class InferenceNode(LifecycleNode):
         if (hold := self._runner.finish()) is not None:
             self._commands.publish(hold, self._now_ns())
         self._worker.drain()
+        self._report()
 
     def _forget(self) -> None:
         self._end_episode()
@@ -229,7 +232,7 @@ class InferenceNode(LifecycleNode):
 
     def _report(self) -> None:
         if self._runner is not None:
-            self._health.publish(self._runner, active=self._active, task=self._text("task"))
+            self._health.publish(self._runner, active=self._active, task=self._task())
 
     def _tell_stop(self) -> None:
         stopped = self._runner.stopped if self._runner is not None else None
@@ -238,7 +241,8 @@ class InferenceNode(LifecycleNode):
             self.get_logger().error(f"stopped: {stopped.text}; call ~/rearm to go on")
 
     def _task(self) -> str:
-        return self._text("task")
+        assert self._runner is not None
+        return self._text("task") or self._runner.tasks[0]
 
     def _text(self, name: str) -> str:
         return str(self.get_parameter(name).value)
