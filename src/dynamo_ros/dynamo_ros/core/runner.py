@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,27 +18,18 @@ from dynamo_ros.core.commander import ArmCommand, Commander, StopReason
 from dynamo_ros.core.deployable import Deployable
 from dynamo_ros.core.limiter import is_finite
 from dynamo_ros.core.timings import Timings
-
-FloatArray = npt.NDArray[np.float32]
+from dynamo_ros.core.window import Frame, Window
 
 
 class RunnerError(DynamoError):
     """A policy can't be started."""
 
 
-class Frame(NamedTuple):
-    """What is kept of one observation for the windows of the next ones."""
-
-    tick_ns: int
-    features: FloatArray  # (F,)
-    state: FloatArray  # (S,)
-
-
 class Episode(NamedTuple):
     """One attempt at a task, with the last observations."""
 
     task: str
-    window: deque[Frame]
+    window: Window
 
 
 class Work(NamedTuple):
@@ -111,7 +101,7 @@ class Runner:
             raise UnknownNameError("task", task, self._bundle.tasks)
         self._commander.start(self._fresh_joints(now_ns), now_ns)
         self._bundle.policy.reset()
-        self._episode = Episode(task, deque(maxlen=self._bundle.policy.window))
+        self._episode = Episode(task, Window(self._bundle.policy.window, self.contract.period_ns))
         # The first tick is the first one at or after now.
         self._tick_ns = (
             -(-now_ns // self.contract.period_ns) * self.contract.period_ns - self.contract.period_ns
@@ -172,7 +162,7 @@ class Runner:
             return Plan(episode, tick_ns, (), stale=stale)
         with self.timings.measure("encode"):
             frame = Frame(tick_ns, self._bundle.embedder.embed(images), state)
-        features, states = _remember(episode.window, frame, self.contract.period_ns)
+        features, states = episode.window.add(frame)
         with self.timings.measure("policy"):
             actions = self._bundle.policy.act(features, states, episode.task)
         if not np.isfinite(actions).all():
@@ -237,18 +227,6 @@ class Runner:
                 f"at most {stream.max_age_ms:g} ms is possible"
             )
         return self._arm.value.astype(np.float64)
-
-
-def _remember(window: deque[Frame], frame: Frame, period_ns: int) -> tuple[FloatArray, FloatArray]:
-    """Append `frame` and return features (W, F) and state (W, S); missing ticks repeat the one before them.
-
-    At the beginning of an episode the first frame is repeated, as in training.
-    """
-    last = window[-1] if window else frame
-    missing = (frame.tick_ns - last.tick_ns) // period_ns - 1 if window else (window.maxlen or 1) - 1
-    window.extend([last] * min(missing, window.maxlen or 1))
-    window.append(frame)
-    return np.stack([one.features for one in window]), np.stack([one.state for one in window])
 
 
 def _entries_of_arm(contract: Contract) -> slice:

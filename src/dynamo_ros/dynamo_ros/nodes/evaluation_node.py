@@ -8,12 +8,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from dynamo_interfaces.msg import Outcome
 from dynamo_interfaces.srv import ResetStation, StartEpisode, StopEpisode
-from lifecycle_msgs.msg import State, Transition
-from lifecycle_msgs.srv import ChangeState, GetState
-from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
@@ -22,12 +18,11 @@ from dynamo_policies.bundle import read_manifest
 from dynamo_policies.contract import parse_contract
 from dynamo_ros.core.rollout import GRACE_S, PREROLL_NS
 from dynamo_ros.core.trials import Trial, TrialLog, TrialResult, choose_tasks, describe, plan_trials
-from dynamo_ros.nodes.calls import Caller, CallError
-from dynamo_ros.nodes.health import NAME as INFERENCE
+from dynamo_ros.nodes.calls import Caller
+from dynamo_ros.nodes.inference_client import InferenceClient
 from dynamo_ros.nodes.messages import SECOND_NS, now_ns, to_ns
 from dynamo_ros.nodes.spin import Life, run
 
-CONFIGURE_S = 120.0  # real time for networks to load
 STALLED_S = 30.0  # real time without any progress of the ROS clock
 PATIENCE_S = 3600.0  # real time for a person to prepare a trial
 
@@ -38,14 +33,6 @@ class Verdict(NamedTuple):
     success: bool
     reason: str
     seconds: float
-
-
-class Health(NamedTuple):
-    """What the inference node last said about itself."""
-
-    stamp_ns: int
-    stopped: str  # why the arm is stopped, or empty
-    values: dict[str, str]
 
 
 class EvaluationNode(Node):
@@ -69,7 +56,6 @@ class EvaluationNode(Node):
         self.title = self.declare_parameter("name", "").value
         self.simulated = self.declare_parameter("simulated", value=True).value
         self.outcome: Outcome | None = None
-        self.health: Health | None = None
         self.ready = False
         self.verdict: Verdict | None = None  # a person's
         self._listen()
@@ -82,7 +68,6 @@ class EvaluationNode(Node):
 
     def _listen(self) -> None:
         self.create_subscription(Outcome, "/station/outcome", self._see_outcome, 10)
-        self.create_subscription(DiagnosticArray, "/diagnostics", self._see_health, 10)
         self.create_service(Trigger, "~/ready", self._hear_ready)
         self.create_service(Trigger, "~/success", self._hear_success)
         self.create_service(Trigger, "~/failure", self._hear_failure)
@@ -91,20 +76,9 @@ class EvaluationNode(Node):
         self.reset = self.create_client(ResetStation, "/station/reset")
         self.start = self.create_client(StartEpisode, "/recorder/start")
         self.stop = self.create_client(StopEpisode, "/recorder/stop")
-        self.change = self.create_client(ChangeState, "/inference_node/change_state")
-        self.state = self.create_client(GetState, "/inference_node/get_state")
-        self.rearm = self.create_client(Trigger, "/inference_node/rearm")
-        self.set = self.create_client(SetParameters, "/inference_node/set_parameters")
 
     def _see_outcome(self, message: Outcome) -> None:
         self.outcome = message
-
-    def _see_health(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            if status.name == INFERENCE:
-                values = {pair.key: pair.value for pair in status.values}
-                stopped = status.message if status.level == DiagnosticStatus.ERROR else ""
-                self.health = Health(to_ns(message.header.stamp), stopped, values)
 
     def _hear_ready(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self.ready = response.success = True
@@ -127,7 +101,7 @@ class Evaluation:
 
     def __init__(self, alive: Life, node: EvaluationNode) -> None:
         self._node, self._caller = node, Caller(alive)
-        self._active_ns = 0
+        self._inference = InferenceClient(node, self._caller)
 
     def run(self) -> None:
         """Do all trials; CallError if something does not answer or somebody interrupts."""
@@ -139,24 +113,20 @@ class Evaluation:
             "seed": node.seed,
         }
         log = TrialLog(node.out, node.trials, about)
-        self._configure()
+        self._inference.configure()
         for trial in node.trials:
             _tell(log.add(self._attempt(trial)))
         _tell(f"{describe(log.finish())}; {time.monotonic() - begun:.0f} s; {node.out}")
 
     def _attempt(self, trial: Trial) -> TrialResult:
         """Do one trial, from a still arm to a still arm."""
-        self._deactivate()
+        self._inference.ready()
         since_ns = self._prepare(trial)
-        self._caller.call(self._node.rearm, Trigger.Request())
         request = StartEpisode.Request(task=trial.task, operator_name="policy", note=f"seed {trial.seed}")
         self._caller.call_patiently(self._node.start, request)
-        self._set_task(trial.task)
-        self._activate()
-        # A stop that was reported before is over: the node was re-armed.
-        self._active_ns = self._node.now_ns
+        self._inference.begin(trial.task)
         verdict = self._watch(trial, since_ns)
-        counts = self._end_episode()
+        counts = self._inference.end()
         outcome = "success" if verdict.success else "failure"
         stopped = self._caller.call(
             self._node.stop, StopEpisode.Request(outcome=outcome, note=verdict.reason)
@@ -213,51 +183,9 @@ class Evaluation:
         outcome = node.outcome
         if outcome is not None and outcome.done and to_ns(outcome.header.stamp) > since_ns:
             return Verdict(success=outcome.success, reason=outcome.reason, seconds=outcome.elapsed)
-        health = node.health
-        if health is not None and health.stopped and health.stamp_ns > self._active_ns:
-            return Verdict(success=False, reason=health.stopped, seconds=elapsed_s)
+        if self._inference.stopped:
+            return Verdict(success=False, reason=self._inference.stopped, seconds=elapsed_s)
         return None
-
-    def _end_episode(self) -> dict[str, int]:
-        """Deactivate the inference node and return what it counted."""
-        node, ending_ns = self._node, self._node.now_ns
-        self._deactivate()
-
-        def told() -> bool:
-            health = node.health
-            return (
-                health is not None and health.stamp_ns >= ending_ns and health.values["active"] == str(False)
-            )
-
-        self._caller.until(told, "the inference node's report of the trial")
-        assert node.health is not None
-        return {key: int(value) for key, value in node.health.values.items() if value.isdigit()}
-
-    def _configure(self) -> None:
-        """Have the inference node load its bundle, if it has not."""
-        if self._inference_is(State.PRIMARY_STATE_UNCONFIGURED):
-            self._transit(Transition.TRANSITION_CONFIGURE, "configure", CONFIGURE_S)
-
-    def _activate(self) -> None:
-        self._transit(Transition.TRANSITION_ACTIVATE, "activate")
-
-    def _deactivate(self) -> None:
-        if self._inference_is(State.PRIMARY_STATE_ACTIVE):
-            self._transit(Transition.TRANSITION_DEACTIVATE, "deactivate")
-
-    def _inference_is(self, state: int) -> bool:
-        return bool(self._caller.ask(self._node.state, GetState.Request()).current_state.id == state)
-
-    def _transit(self, transition: int, name: str, timeout_s: float = 20.0) -> None:
-        request = ChangeState.Request(transition=Transition(id=transition))
-        if not self._caller.ask(self._node.change, request, timeout_s).success:
-            raise CallError(f"the inference node can't {name}; its log says why")
-
-    def _set_task(self, task: str) -> None:
-        request = SetParameters.Request(parameters=[Parameter("task", value=task).to_parameter_msg()])
-        result = self._caller.ask(self._node.set, request).results[0]
-        if not result.successful:
-            raise CallError(f"the inference node does not take task {task!r}: {result.reason}")
 
 
 def _tell(line: str) -> None:

@@ -8,7 +8,7 @@ from rclpy.node import Node
 from dynamo_ros.core.runner import Runner
 from dynamo_ros.nodes.messages import now_ns, to_time
 
-NAME = "dynamo inference"
+NAME, ACTIVE = "dynamo inference", "active"
 
 
 class HealthPublisher:
@@ -22,7 +22,7 @@ class HealthPublisher:
         """Publish how `runner` does now."""
         level, text = _verdict(runner, active=active)
         status = DiagnosticStatus(level=level, name=NAME, message=text)
-        values = {"task": task, "active": str(active), **_values(runner)}
+        values = {"task": task, ACTIVE: str(active), **_values(runner)}
         status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
         message = DiagnosticArray(status=[status])
         message.header.stamp = to_time(now_ns(self._node.get_clock()))
