@@ -13,7 +13,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dynamo_policies.bags import find_bags
 from dynamo_policies.cli.command import Command
 from dynamo_policies.report.run import RunFolder, report_run
 from dynamo_sim.stages import Stage, run_stages
@@ -100,7 +99,7 @@ def stages(folder: RunFolder, size: Size, *, rtf: float) -> list[Stage]:
     )
     total = size.episodes * len(TASKS)
     return [
-        Stage("record demonstrations", record, total, lambda: len(find_bags(folder.bags)), domain),
+        Stage("record demonstrations", record, total, lambda: count_bags(folder.bags), domain),
         Stage("pretrain the encoder", pretrain),
         Stage("train the policy", _train(folder, size, str(folder.encoder), folder.bundle)),
         Stage("train on a random encoder", _train(folder, size, "random", folder.random_bundle)),
@@ -120,6 +119,11 @@ def _train(folder: RunFolder, size: Size, encoder: str, bundle: Path) -> tuple[s
 def _eval(size: Size, bundle: Path, out: Path) -> tuple[str, ...]:
     trials = ("--trials", str(size.trials), "--seed", str(TRIAL_SEED), "--jobs", "2")
     return ("dynamo", "eval", "--bundle", str(bundle), *trials, "--out", str(out))
+
+
+def count_bags(folder: Path) -> int:
+    """Return how many episodes are complete so far; what is still being recorded is hidden."""
+    return sum(not bag.parent.name.startswith(".") for bag in folder.glob("*/metadata.yaml"))
 
 
 def count_trials(rollouts: Path) -> int:
