@@ -11,7 +11,14 @@ from setuptools import find_packages, setup
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent.parent
 SHARE = Path("share/dynamo_ros")
-NODES = ("recorder_node", "teleop_node", "joy_teleop_node", "inference_node", "evaluation_node")
+NODES = (
+    "recorder_node",
+    "teleop_node",
+    "joy_teleop_node",
+    "keyboard_teleop_node",
+    "inference_node",
+    "evaluation_node",
+)
 
 
 def shared_files() -> list[tuple[str, list[str]]]:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 
 from dynamo_policies.contract import GripperSink
 from dynamo_policies.errors import UnknownNameError
 from dynamo_policies.observation import Pose, Target
+from dynamo_ros.core.jogging import jogged
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -114,8 +114,7 @@ class JoyMapping:
     def _moved(self, pose: Pose, now_ns: int) -> Pose:
         still = now_ns - self._heard_ns > MOTION_SILENCE_NS
         step = np.zeros(6) if still else self._deflection * (now_ns - self._stepped_ns) / 1e9
-        turned = Rotation.from_rotvec(step[3:] * self._turn) * Rotation.from_quat(pose.quaternion)
-        return Pose(pose.position + step[:3] * self._speed, turned.as_quat())
+        return jogged(pose, step[:3] * self._speed, step[3:] * self._turn)
 
 
 def is_closed(sink: GripperSink, position: float) -> bool:
