@@ -18,15 +18,14 @@ from dynamo_policies.pretraining import (
     Finished,
     Origin,
     PretrainError,
-    Recipe,
     StepReport,
     learning_rate_share,
-    load_recipe,
     make_objective,
     make_optimiser,
     pretrain,
     set_learning_rates,
 )
+from dynamo_policies.recipes import Recipe, load_recipe
 from dynamo_policies.tensorfiles import TensorFileError, read_json
 
 CONFIGS = Path(__file__).parents[2] / "config" / "pretrain"

@@ -25,7 +25,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     # torch takes seconds to import; `dynamo --help` need not wait for it.
-    from dynamo_policies.pretraining import Origin, StepReport, load_recipe, pretrain
+    from dynamo_policies.pretraining import Origin, StepReport, pretrain
+    from dynamo_policies.recipes import load_recipe
 
     console = make_console()
     changes = {name: value for name in ("steps", "seed") if (value := getattr(arguments, name)) is not None}
