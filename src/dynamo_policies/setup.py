@@ -18,7 +18,9 @@ setup(
     python_requires=">=3.10,<3.13",
     install_requires=[
         "av>=14",
+        "backports.zstd>=1; python_version < '3.14'",
         "jinja2>=3.1",
+        "lz4>=4",
         "matplotlib>=3.8",
         "numpy>=1.26,<3",
         "opencv-python-headless>=4.9,<5",

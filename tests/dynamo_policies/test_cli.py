@@ -126,7 +126,7 @@ def test_verify_holds_bags_against_a_contract(
     assert "settle_ms: 25.0 instead of 10.0" in capsys.readouterr().out
 
 
-def test_recover_completes_what_a_full_disk_cut_off(
+def test_repair_completes_what_a_full_disk_cut_off(
     contract: Contract, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     writer = EpisodeWriter(tmp_path / "episode", contract, "put_yogurt")
@@ -134,6 +134,6 @@ def test_recover_completes_what_a_full_disk_cut_off(
         writer.write(*raw)
     with files_no_larger_than(64):
         assert "File too large" in writer.close("success").error
-    assert main(["bags", "recover", str(tmp_path)], [COMMAND]) == 0
-    assert "1 recordings recovered" in capsys.readouterr().out
+    assert main(["bags", "repair", str(tmp_path)], [COMMAND]) == 0
+    assert "1 of 1 damaged bags repaired" in capsys.readouterr().out
     assert main(["bags", "info", str(tmp_path)], [COMMAND]) == 0

@@ -13,7 +13,7 @@ from bag_factory import Raw, episode_messages, files_no_larger_than, image_messa
 from dynamo_policies.bags import find_bags, read_info
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import UnknownNameError
-from dynamo_policies.recovery import recover
+from dynamo_policies.repair import repair
 from dynamo_ros.core.recording import EpisodeWriter, RecordingError, Topic, topics_of
 
 IMAGE_TOPIC = "/fixed/camera/color/image_raw"
@@ -103,7 +103,7 @@ def test_a_full_disk_surfaces_and_keeps_what_was_written(contract: Contract, tmp
     assert "File too large" in summary.error
     assert summary.dropped > 0
     assert not (tmp_path / "episode").exists()
-    assert read_info(recover(summary.path)).messages > 40  # of 49 kB each, in 3 MiB
+    assert read_info(repair(summary.path).path).messages > 40  # of 49 kB each, in 3 MiB
 
 
 def test_a_disk_that_fills_up_at_the_end_is_told_in_the_summary(contract: Contract, tmp_path: Path) -> None:

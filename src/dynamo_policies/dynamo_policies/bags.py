@@ -6,34 +6,37 @@ contract_hash, versions and dropped (JSON), started_ns.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from rosbags.rosbag2 import Reader, ReaderError
-from rosbags.typesys import Stores, get_typestore
-from rosbags.typesys.store import Typestore
 
 from dynamo_policies.contract import Contract, ContractMismatchError, Stream, parse_contract
 from dynamo_policies.decode import Decoder
 from dynamo_policies.errors import DynamoError
+from dynamo_policies.mcap import MAGIC
 from dynamo_policies.observation import Sample
+from dynamo_policies.storage import StorageError, check_type, stored_messages, typestore
 
-MCAP_MAGIC = b"\x89MCAP0\r\n"
 BLOCK_BYTES = 1 << 20
+LARGEST_METADATA = 4 << 20
+LATEST_VERSION = 9  # of rosbag2's metadata.yaml
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where there is one
+STORAGES = ("mcap", "sqlite3")
+COMPRESSIONS = ("", "none", "file", "message", "storage")
 
 
 class BagError(DynamoError):
-    """A bag can't be read as an episode."""
+    """A bag can't be read as an episode; `damaged` tells whether repairing it may help."""
 
-    def __init__(self, path: Path | str, problem: str) -> None:
-        super().__init__(f"bag {path}: {problem}")
+    def __init__(self, path: Path | str, problem: str, *, damaged: bool = False) -> None:
+        super().__init__(f"bag {path}: {problem}" + ("; `dynamo bags repair` may help" if damaged else ""))
+        self.damaged = damaged
 
 
 class MissingTopicError(BagError):
@@ -60,8 +63,11 @@ class BagInfo:
     messages: int
     counts: dict[str, int]  # topic -> messages in the bag
     types: dict[str, str]  # topic -> type
+    type_hashes: dict[str, str]  # topic -> RIHS01 hash of its type, empty where the bag has none
     dropped: dict[str, int]  # topic -> messages received but not written
     versions: dict[str, str]  # software -> version
+    compression: str  # as metadata.yaml's compression_mode: empty, file or message
+    foreign: bool  # The contract is not the bag's own but was given for reading it.
 
     @property
     def seconds(self) -> float:
@@ -80,27 +86,31 @@ class RawMessage(NamedTuple):
     topic: str
     type: str
     receive_ns: int
-    data: bytes  # CDR with its encapsulation header
+    data: memoryview | bytes  # CDR with its encapsulation header
 
 
-def read_info(path: Path | str) -> BagInfo:
+class MessageError(DynamoError):
+    """The bytes of a message are not what its type says."""
+
+    def __init__(self, raw: RawMessage, error: Exception) -> None:
+        super().__init__(f"a message of {len(raw.data)} bytes on {raw.topic!r} is no {raw.type}: {error!r}")
+
+
+def read_info(path: Path | str, contract: Contract | None = None) -> BagInfo:
     """Return what the bag at `path` says about itself, without reading its messages.
 
+    `contract` is for bags that have none, such as those of ROS 2's own recorder; a bag's own goes first.
+
     Raises:
-        BagError: no bag there, an incomplete or damaged one, or one without a contract.
+        BagError: no bag there, an incomplete or damaged one, or one without a contract and none is given.
         ConfigError: the contract in it is not valid.
     """
     path = Path(path)
-    metadata = _read_metadata(path)
-    custom = metadata.get("custom_data") or {}
-    if "contract" not in custom:
-        raise BagError(
-            path, f"no contract in its custom_data, which has {sorted(custom)}; was it made by the recorder?"
-        )
+    metadata = read_metadata(path)
     try:
-        return _info_from(path, metadata, custom)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BagError(path, f"its metadata.yaml is damaged: {error!r}") from error
+        return _info_from(path, metadata, _custom_data(path, metadata), contract)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise BagError(path, f"its metadata.yaml is damaged: {error!r}", damaged=True) from error
 
 
 def check_contract(info: BagInfo, expected: Contract) -> None:
@@ -120,13 +130,32 @@ def raw_messages(info: BagInfo, topics: Collection[str]) -> Iterator[RawMessage]
         if topic not in info.counts:
             raise MissingTopicError(info.path, topic, info.counts)
     try:
-        with Reader(info.path) as reader:
-            chosen = [connection for connection in reader.connections if connection.topic in topics]
-            for connection, receive_ns, data in reader.messages(chosen):
-                yield RawMessage(connection.topic, connection.msgtype, receive_ns, data)
-    # rosbags lets what a damaged record makes of its parsers through as it is.
-    except (ReaderError, OSError, ValueError, AssertionError, LookupError, struct.error) as error:
-        raise BagError(info.path, f"its messages can't be read: {error!r}") from error
+        for stored in stored_messages(info.files, topics, info.compression):
+            yield RawMessage(*stored)
+    except StorageError as error:
+        raise BagError(info.path, f"its messages can't be read: {error}", damaged=True) from error
+
+
+def check_types(info: BagInfo, topics: Mapping[str, Collection[Stream]]) -> None:
+    """Raise unless each of `topics` is in the bag, with the type that its streams in the contract have.
+
+    Raises:
+        MissingTopicError: the bag does not have one of them.
+        BagError: the type is another one, by its name or by its definition.
+    """
+    for topic, streams in topics.items():
+        if topic not in info.counts:
+            raise MissingTopicError(info.path, topic, info.counts)
+        for stream in streams:
+            if info.types[topic] != stream.type:
+                raise BagError(
+                    info.path,
+                    f"topic {topic!r} has type {info.types[topic]!r}; the contract says {stream.type!r}",
+                )
+        try:
+            check_type(topic, info.types[topic], info.type_hashes[topic])
+        except StorageError as error:
+            raise BagError(info.path, str(error)) from error
 
 
 def samples(path: Path | str, decoder: Decoder) -> Iterator[Sample]:
@@ -138,9 +167,10 @@ def samples(path: Path | str, decoder: Decoder) -> Iterator[Sample]:
         BagError: the bag can't be read.
         DecodeError: a message does not fit the contract.
     """
-    info = read_info(path)
+    info = read_info(path, decoder.contract)
     check_contract(info, decoder.contract)
     by_topic = streams_by_topic(decoder.contract)
+    check_types(info, {topic: streams.values() for topic, streams in by_topic.items()})
     for raw in raw_messages(info, by_topic):
         message = deserialize(raw)
         for name in by_topic[raw.topic]:
@@ -159,14 +189,15 @@ def streams_by_topic(contract: Contract) -> dict[str, dict[str, Stream]]:
 
 
 def deserialize(raw: RawMessage) -> Any:
-    """Return the message that the CDR bytes of `raw` stand for, of a type that ROS 2 Jazzy ships."""
-    return typestore().deserialize_cdr(raw.data, raw.type)
+    """Return the message that the CDR bytes of `raw` stand for, of a type that ROS 2 Jazzy ships.
 
-
-@functools.cache
-def typestore() -> Typestore:
-    """Return the message types of ROS 2 Jazzy; shared, so register nothing in it."""
-    return get_typestore(Stores.ROS2_JAZZY)
+    Raises:
+        MessageError: the bytes are no such message, or the type is not known.
+    """
+    try:
+        return typestore().deserialize_cdr(raw.data, raw.type)
+    except (ValueError, LookupError, AssertionError, OverflowError, TypeError, struct.error) as error:
+        raise MessageError(raw, error) from error
 
 
 def find_bags(folder: Path | str) -> list[Path]:
@@ -198,49 +229,112 @@ def bag_hash(path: Path | str) -> str:
     """
     path = Path(path)
     digest = hashlib.sha256()
-    for file in (*_files(path, _read_metadata(path)), path / "metadata.yaml"):
+    for file in (*_files(path, read_metadata(path)), path / "metadata.yaml"):
         with file.open("rb") as stream:
             while block := stream.read(BLOCK_BYTES):
                 digest.update(block)
     return digest.hexdigest()
 
 
-def _read_metadata(path: Path) -> dict[str, Any]:
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Return what metadata.yaml says, or raise BagError."""
     file = path / "metadata.yaml"
     if not file.is_file():
-        raise BagError(path, "no metadata.yaml; either no bag or one whose recording was cut off")
+        raise BagError(
+            path, "no metadata.yaml; either no bag or one whose recording was cut off", damaged=True
+        )
+    if file.stat().st_size > LARGEST_METADATA:
+        raise BagError(
+            path, f"its metadata.yaml has {file.stat().st_size} bytes; {LARGEST_METADATA} are read"
+        )
     try:
-        loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
+        loaded = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506  # a safe loader
         metadata = loaded["rosbag2_bagfile_information"]
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise BagError(path, f"its metadata.yaml is no rosbag2 metadata: {error!r}") from error
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise BagError(path, f"its metadata.yaml is no rosbag2 metadata: {error!r}", damaged=True) from error
     if not isinstance(metadata, dict):
         raise BagError(path, f"its metadata.yaml holds {type(metadata).__name__}, not a mapping")
     return metadata
 
 
-def _info_from(path: Path, metadata: dict[str, Any], custom: dict[str, str]) -> BagInfo:
-    topics = metadata["topics_with_message_count"]
+def _custom_data(path: Path, metadata: dict[str, Any]) -> dict[str, str]:
+    custom = metadata.get("custom_data") or {}
+    if not isinstance(custom, dict):
+        raise BagError(path, f"its custom_data is {type(custom).__name__}, not a mapping of texts")
+    for key, value in custom.items():
+        if not (isinstance(key, str) and isinstance(value, str)):
+            kind = type(value).__name__
+            raise BagError(path, f"entry {key!r} of its custom_data is {kind}, not a text")
+    return custom
+
+
+def _info_from(
+    path: Path, metadata: dict[str, Any], custom: dict[str, str], contract: Contract | None
+) -> BagInfo:
+    topics = metadata["topics_with_message_count"] or []
+    named = {str(topic["topic_metadata"]["name"]): topic["topic_metadata"] for topic in topics}
+    own = parse_contract(custom["contract"], where=f"contract in {path}") if "contract" in custom else None
+    chosen = own or contract
+    if chosen is None:
+        listed = sorted(f"{name} ({topic['type']})" for name, topic in named.items())
+        raise BagError(
+            path,
+            f"no contract in its custom_data, which has {sorted(custom)}; give one to read it by "
+            f"(--contract FILE). Its topics: {', '.join(listed) or 'none'}",
+        )
+    _check_readable(path, metadata)
     files = _files(path, metadata)
     for file in files:
         _check_complete(path, file)
     return BagInfo(
         path=path,
         files=files,
-        contract=parse_contract(custom["contract"], where=f"contract in {path}"),
+        contract=chosen,
         start_ns=int(metadata["starting_time"]["nanoseconds_since_epoch"]),
         duration_ns=int(metadata["duration"]["nanoseconds"]),
         messages=int(metadata["message_count"]),
-        counts={topic["topic_metadata"]["name"]: int(topic["message_count"]) for topic in topics},
-        types={topic["topic_metadata"]["name"]: topic["topic_metadata"]["type"] for topic in topics},
+        counts=_counts(topics),
+        types={name: str(topic["type"]) for name, topic in named.items()},
+        type_hashes={name: str(topic.get("type_description_hash") or "") for name, topic in named.items()},
         dropped={topic: int(count) for topic, count in json.loads(custom.get("dropped", "{}")).items()},
         versions=json.loads(custom.get("versions", "{}")),
+        compression=_compression(metadata),
+        foreign=own is None,
         **{key: custom.get(key, "") for key in ("task", "prompt", "operator", "outcome", "note")},
     )
 
 
+def _counts(topics: list[Any]) -> dict[str, int]:
+    """Return topic -> messages; rosbag2 lists a topic once for each type or QoS that was offered."""
+    counts: dict[str, int] = {}
+    for topic in topics:
+        name = str(topic["topic_metadata"]["name"])
+        counts[name] = counts.get(name, 0) + int(topic["message_count"])
+    return counts
+
+
+def _compression(metadata: dict[str, Any]) -> str:
+    mode = str(metadata.get("compression_mode") or "").lower()
+    return mode if mode in ("file", "message") else ""
+
+
+def _check_readable(path: Path, metadata: dict[str, Any]) -> None:
+    version, storage = int(metadata["version"]), metadata["storage_identifier"]
+    mode, form = str(metadata.get("compression_mode") or "").lower(), metadata.get("compression_format") or ""
+    if version > LATEST_VERSION:
+        raise BagError(path, f"its metadata.yaml has version {version}; up to {LATEST_VERSION} is read")
+    if storage not in STORAGES:
+        raise BagError(path, f"storage {storage!r} is not read; possible: {', '.join(STORAGES)}")
+    if mode not in COMPRESSIONS or (mode in ("file", "message") and form != "zstd"):
+        raise BagError(
+            path, f"compression {mode!r} by {form!r} is not read; possible: file or message by 'zstd'"
+        )
+
+
 def _files(path: Path, metadata: dict[str, Any]) -> tuple[Path, ...]:
     names = metadata.get("relative_file_paths") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise BagError(path, "its metadata.yaml does not list its files as texts")
     files = tuple(path / Path(name).name for name in names)
     if not files:
         raise BagError(path, "its metadata.yaml names no file with messages")
@@ -257,8 +351,10 @@ def _check_complete(path: Path, file: Path) -> None:
     if file.suffix != ".mcap":
         return
     with file.open("rb") as stream:
-        head = stream.read(len(MCAP_MAGIC))
-        stream.seek(max(0, file.stat().st_size - len(MCAP_MAGIC)))
+        head = stream.read(len(MAGIC))
+        stream.seek(max(0, file.stat().st_size - len(MAGIC)))
         tail = stream.read()
-    if head != MCAP_MAGIC or tail != MCAP_MAGIC:
-        raise BagError(path, f"{file.name} is truncated or no MCAP file ({file.stat().st_size} bytes)")
+    if head != MAGIC or tail != MAGIC:
+        raise BagError(
+            path, f"{file.name} is truncated or no MCAP file ({file.stat().st_size} bytes)", damaged=True
+        )

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from dynamo_policies.bags import BagInfo, RawMessage, deserialize, raw_messages, streams_by_topic
+from dynamo_policies.bags import (
+    BagInfo,
+    RawMessage,
+    check_types,
+    deserialize,
+    raw_messages,
+    streams_by_topic,
+)
 from dynamo_policies.contract import ImageStream, Stream
 from dynamo_policies.decode import DecodeError, Decoder
 from dynamo_policies.observation import FloatArray
@@ -68,6 +75,7 @@ def read_tracks(info: BagInfo, decoder: Decoder) -> dict[str, Track]:
         DecodeError: a message does not fit the contract.
     """
     by_topic = streams_by_topic(info.contract)
+    check_types(info, {topic: streams.values() for topic, streams in by_topic.items()})
     logs = {name: Log() for streams in by_topic.values() for name in streams}
     places: Counter[str] = Counter()
     for raw in raw_messages(info, by_topic):

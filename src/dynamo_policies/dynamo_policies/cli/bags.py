@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from dynamo_policies.bags import BagInfo, find_bags, read_info
+from dynamo_policies.bags import BagError, BagInfo, find_bags, read_info
 from dynamo_policies.cli.command import Command
 from dynamo_policies.contract import load_contract
-from dynamo_policies.recovery import find_cut_off, recover
+from dynamo_policies.repair import find_damaged, repair
 from dynamo_policies.verify import problems
 
 PIPE_WIDTH = 160  # where no terminal gives a width
@@ -25,9 +25,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     verify = actions.add_parser("verify", help="decode every message; exit status 1 if a bag has a problem")
     verify.add_argument("--contract", type=Path, help="the contract that the bags should be recorded under")
     verify.set_defaults(action=_verify)
-    recover = actions.add_parser("recover", help="complete the bags of recordings that were cut off")
-    recover.set_defaults(action=_recover)
-    for action in (info, verify, recover):
+    repair = actions.add_parser("repair", help="make whole bags of recordings that were cut off or damaged")
+    repair.add_argument("--contract", type=Path, help="the contract of bags that have lost their own")
+    repair.add_argument("--task", default="", help="the task of bags that have lost their own")
+    repair.set_defaults(action=_repair)
+    for action in (info, verify, repair):
         action.add_argument(
             "folders", nargs="+", type=Path, metavar="DIR", help="a bag, or a folder with bags"
         )
@@ -64,14 +66,18 @@ def _verify(arguments: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _recover(arguments: argparse.Namespace) -> int:
-    console = _console()
-    parts = [part for folder in arguments.folders for part in find_cut_off(folder)]
-    for part in parts:
-        path = recover(part)
-        console.print(f"{path}: {read_info(path).messages} messages", markup=False)
-    console.print(f"{len(parts)} recordings recovered")
-    return 0
+def _repair(arguments: argparse.Namespace) -> int:
+    contract = None if arguments.contract is None else load_contract(arguments.contract)
+    console, failed = _console(), 0
+    damaged = [path for folder in arguments.folders for path in find_damaged(folder)]
+    for path in damaged:
+        try:
+            console.print(str(repair(path, contract, task=arguments.task)), markup=False)
+        except BagError as error:  # noqa: PERF203  # one bag that can't be repaired leaves the others be
+            failed += 1
+            console.print(str(error), markup=False)
+    console.print(f"{len(damaged) - failed} of {len(damaged)} damaged bags repaired")
+    return 1 if failed else 0
 
 
 def _bags(folders: list[Path]) -> list[Path]:

@@ -31,8 +31,8 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from dynamo_policies.contract import Reliability
+from dynamo_policies.damaged import ABOUT
 from dynamo_policies.errors import DynamoError
-from dynamo_policies.recovery import ABOUT
 
 SYNC_BYTES = 64 << 20  # Data goes to the disk in such pieces, so that closing has little left to sync.
 JOIN_S = 60.0
@@ -65,7 +65,7 @@ class BagWriter:
     """The thread that writes, its bounded queue, and the folder it writes to.
 
     A failing disk stops the thread; `error` then says why. What was written before stays in the hidden
-    folder, and `dynamo_policies.recovery` makes a bag of it.
+    folder, and `dynamo_policies.repair` makes a bag of it.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class BagWriter:
         return writer, connections
 
     def _write_about(self, custom: Mapping[str, str]) -> TextIO:
-        """Put down what `recovery` needs should this process die, and hold a lock that says it has not."""
+        """Put down what `repair` needs should this process die, and hold a lock that says it has not."""
         about = (self._part / ABOUT).open("w")
         fcntl.flock(about, fcntl.LOCK_EX)
         json.dump(dict(custom), about)
