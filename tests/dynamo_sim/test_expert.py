@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from dynamo_policies.contract import Contract, load_contract
 from dynamo_policies.errors import UnknownNameError
 from dynamo_policies.observation import Sample
 from dynamo_ros.core.commander import ArmCommand
+from dynamo_ros.core.graphics import mujoco
 from dynamo_sim.demonstrate import run_expert
 from dynamo_sim.xarm_kitchen.expert import KitchenExpert
 from dynamo_sim.xarm_kitchen.quality import Quality, measure_expert
@@ -129,3 +132,29 @@ def test_the_expert_succeeds_95_times_in_100_at_each_task() -> None:
     for runs in results:
         assert sum(run.demonstration.outcome.success for run in runs) >= 95
         check_physics(runs)
+
+
+def pyramidal(model: Any) -> None:
+    model.opt.cone, model.opt.impratio = mujoco.mjtCone.mjCONE_PYRAMIDAL, 1.0
+
+
+def soft(model: Any) -> None:
+    model.geom_solref[:], model.geom_solimp[:, :2] = [0.02, 1.0], [0.9, 0.95]
+
+
+def weak(model: Any) -> None:
+    model.actuator_gainprm[:7, 0] /= 10
+    model.actuator_biasprm[:7, 1] /= 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spoil", [pyramidal, soft, weak])
+def test_worse_settings_succeed_all_the_same_but_are_caught(
+    contract: Contract, spoil: Callable[[Any], None]
+) -> None:
+    station = KitchenStation(contract, render=False)
+    spoil(station._kitchen.model)
+    run = measure_expert(station, contract, "put_yogurt", 1000)
+    assert run.demonstration.outcome.success
+    with pytest.raises(AssertionError):
+        check_physics([run])
