@@ -25,7 +25,7 @@ from launch_ros.actions import Node
 from dynamo_policies.contract import Contract, ImageStream
 from dynamo_policies.errors import DynamoError
 from dynamo_ros.locations import config_folder, contract_path
-from dynamo_ros.nodes.spin import PROFILE_VARIABLES
+from dynamo_ros.nodes.spin import ENDED_LATE, PROFILE_VARIABLES
 
 TELEOP_DEVICES = ("none", "gamepad", "spacemouse")
 # Package and executable of each device's own driver, and how it names its topic.
@@ -34,6 +34,8 @@ DEVICE_DRIVERS = {
     "spacemouse": ("spacenav", "spacenav_node", [("spacenav/joy", "/joy")]),
 }
 VENDOR_PACKAGES = {"xarm_moveit_config": "xarm_ros2", "realsense2_camera": "realsense-ros"}
+# How a process of ours ends whose work is done; late, if the middleware hung at the end.
+DONE = (0, ENDED_LATE)
 
 
 class LaunchError(DynamoError):
@@ -127,7 +129,7 @@ def fail_with_any() -> RegisterEventHandler:
     """Return what ends the launch, with an error, when one of its processes fails."""
 
     def check(event: ProcessExited, context: LaunchContext) -> None:
-        if event.returncode and not context.is_shutdown:
+        if event.returncode not in DONE and not context.is_shutdown:
             raise LaunchError(f"{event.process_name} ended with exit code {event.returncode}")
 
     return RegisterEventHandler(OnProcessExit(on_exit=check))
@@ -137,7 +139,7 @@ def end_with(action: Node) -> RegisterEventHandler:
     """Return what ends the launch when the process of `action` is done."""
 
     def end(event: ProcessExited, _context: LaunchContext) -> list[Action] | None:
-        if event.returncode:
+        if event.returncode not in DONE:
             return None  # `fail_with_any` deals with it
         return [EmitEvent(event=Shutdown(reason=f"{event.process_name} is done"))]
 

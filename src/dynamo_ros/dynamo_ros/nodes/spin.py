@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import threading
@@ -22,6 +23,9 @@ from dynamo_policies.errors import DynamoError
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 # A signal only sets a flag; it is looked at this often while nothing else happens.
 IDLE_S = 0.1
+# Longer than a recorder needs to complete its bag.
+END_S = 75
+ENDED_LATE = -signal.SIGALRM  # the exit code, as subprocess tells it
 N = TypeVar("N", bound=Node)
 
 
@@ -83,14 +87,32 @@ def spin(alive: Life, _node: Node) -> None:
 
 
 def run(make_node: Callable[[], N], live: Callable[[Life, N], None] = spin) -> int:
-    """Make the node and let it `live`; return the exit code, 1 if a DynamoError ended it."""
+    """Make the node, let it `live` and return the exit code, 1 after a DynamoError. A process's last act."""
+    code = 0
     try:
         with life(make_node) as (alive, node):
-            live(alive, node)
-    except DynamoError as error:
+            try:
+                live(alive, node)
+            except DynamoError as error:
+                node.get_logger().fatal(str(error))
+                code = 1
+            _end_within(END_S, code)
+    except DynamoError as error:  # from `make_node`: there is no node yet
         rclpy.logging.get_logger("dynamo").fatal(str(error))
         return 1
-    return 0
+    return code
+
+
+def _end_within(seconds: int, code: int) -> None:
+    """Let the system end this process `seconds` from now, however the middleware hangs: Python is not needed.
+
+    A process whose work was done then ends by SIGALRM, one that failed with code 1.
+    """
+    if code:
+        faulthandler.dump_traceback_later(seconds, exit=True)
+    else:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(seconds)
 
 
 def warn_without_profile(node: Node) -> None:
