@@ -65,6 +65,9 @@ export FASTDDS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE}"
 # This machine only, unless told otherwise: a robot's network needs ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET.
 export ROS_AUTOMATIC_DISCOVERY_RANGE="${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}"
 # Render without a screen.
+# Threads that wait must sleep: spinning ones slow a busy computer down tenfold (a perceptron's fit on two cores
+# beside other nodes took 150 ms a step instead of 7).
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"
 export MUJOCO_GL="${MUJOCO_GL:-egl}"
 
 unset -f _dynamo_prepend _dynamo_source
