@@ -25,11 +25,19 @@ def text(value: str) -> bytes:
     return struct.pack("<I", len(value.encode())) + value.encode()
 
 
-def chunk(content: bytes, compression: str, start_ns: int = 0, end_ns: int = 0) -> bytes:
-    """Return a chunk record of the records in `content`, with a checksum."""
+def chunk(
+    content: bytes,
+    compression: str,
+    start_ns: int = 0,
+    end_ns: int = 0,
+    *,
+    size: int | None = None,
+    name: str | None = None,
+) -> bytes:
+    """Return a chunk record of the records in `content`, with a checksum; `size` and `name` may lie."""
     packed = PACKERS[compression](content)
-    head = struct.pack("<QQQI", start_ns, end_ns, len(content), zlib.crc32(content))
-    return record(CHUNK, head + text(compression) + struct.pack("<Q", len(packed)) + packed)
+    head = struct.pack("<QQQI", start_ns, end_ns, len(content) if size is None else size, zlib.crc32(content))
+    return record(CHUNK, head + text(name or compression) + struct.pack("<Q", len(packed)) + packed)
 
 
 def end() -> bytes:
@@ -57,3 +65,18 @@ def _timed(content: bytes, compression: str) -> bytes:
         struct.unpack_from("<Q", one.body, 6)[0] for one in records(memoryview(content)) if one.kind == 5
     ]
     return chunk(content, compression, min(stamps), max(stamps))
+
+
+def schema_record(number: int, kind: str, definition: str) -> bytes:
+    """Return the record that defines a message type."""
+    return record(3, struct.pack("<H", number) + text(kind) + text("ros2msg") + text(definition))
+
+
+def channel_record(number: int, schema: int, topic: str, encoding: str = "cdr") -> bytes:
+    """Return the record that defines a topic; its QoS is left out."""
+    return record(4, struct.pack("<HH", number, schema) + text(topic) + text(encoding) + bytes(4))
+
+
+def message_record(channel: int, receive_ns: int, data: bytes) -> bytes:
+    """Return the record of a message."""
+    return record(5, struct.pack("<HIQQ", channel, 0, receive_ns, receive_ns) + data)

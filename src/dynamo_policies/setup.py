@@ -17,6 +17,7 @@ setup(
     ],
     python_requires=">=3.10,<3.13",
     install_requires=[
+        "apsw>=3.40",
         "av>=14",
         "backports.zstd>=1; python_version < '3.14'",
         "jinja2>=3.1",

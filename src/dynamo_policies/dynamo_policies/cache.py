@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from dynamo_policies.bags import BagInfo, bag_hash, read_info
+from dynamo_policies.contract import Contract
 from dynamo_policies.decode import FrameSettings
 from dynamo_policies.episodes import Episode, load_episode
 from dynamo_policies.errors import DynamoError
@@ -52,17 +53,19 @@ class FrameCache:
         except OSError as error:
             raise CacheError(f"can't make the frame cache {self.root}: {error.strerror}") from error
 
-    def episode(self, path: Path | str, frames: FrameSettings) -> Episode:
+    def episode(self, path: Path | str, frames: FrameSettings, contract: Contract | None = None) -> Episode:
         """Return the episode of the bag at `path`, decoded anew only if it is not in the cache.
+
+        `contract` is for a bag that has none.
 
         Raises:
             DynamoError: as `load_episode` does, where the bag is not in the cache.
         """
-        info = read_info(path)
+        info = read_info(path, contract)
         entry = self.root / self._key(info, frames)
         cached = _load(entry, info)
         if cached is None:
-            self._store(entry, load_episode(path, frames))
+            self._store(entry, load_episode(path, frames, contract))
             cached = _load(entry, info)
         if cached is None:
             raise CacheError(f"entry {entry} can't be read although it was just written")

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dynamo_policies.align import ticks_between
-from dynamo_policies.bags import BagError, bag_hash, read_info
+from dynamo_policies.bags import BagError, bag_hash, check_contract, read_info
 from dynamo_policies.contract import Contract, JointStream, PoseStream, Stream
 from dynamo_policies.decode import Decoder, FrameSettings
 from dynamo_policies.errors import ConfigError
@@ -21,6 +21,7 @@ from dynamo_policies.kinematics import tool_poses
 from dynamo_policies.observation import FloatArray
 from dynamo_policies.tracks import IntArray, Track, read_images, read_tracks
 
+LONGEST_NS = 24 * 3600 * 10**9
 TARGET_STREAMS: dict[str, type[Stream]] = {"target_pose": PoseStream, "target_gripper": JointStream}
 
 
@@ -51,17 +52,24 @@ class Episode:
         return len(self.tick_ns)
 
 
-def load_episode(path: Path | str, frames: FrameSettings) -> Episode:
+def load_episode(path: Path | str, frames: FrameSettings, contract: Contract | None = None) -> Episode:
     """Return the episode in the bag at `path`, by the contract that the bag was recorded under.
 
+    `contract` is for a bag that has none; one that has its own must have been recorded under the same.
+
     Raises:
-        BagError: the bag can't be read, or has no tick at which all streams are fresh and a target exists.
+        BagError: the bag can't be read, its stamps are no single episode's, or it has no tick at which all
+            streams are fresh and a target exists.
+        ContractMismatchError: the bag was recorded under another contract.
         MissingTopicError: a stream's topic is not in the bag.
         DecodeError: a message does not fit the contract.
     """
-    info = read_info(path)
+    info = read_info(path, contract)
+    if contract is not None:
+        check_contract(info, contract)
     contract, decoder = info.contract, Decoder(info.contract, frames)
     tracks = read_tracks(info, decoder)
+    _check_span(path, tracks)
     ticks = _ticks(contract, tracks)
     if not len(ticks):
         counts = {name: len(track.stamps) for name, track in tracks.items()}
@@ -86,6 +94,17 @@ def load_episode(path: Path | str, frames: FrameSettings) -> Episode:
         target_quaternion=pose[:, 3:],
         target_gripper=gripper[:, 0],
     )
+
+
+def _check_span(path: Path | str, tracks: dict[str, Track]) -> None:
+    """Refuse stamps that are years apart, which would make as many ticks."""
+    stamps = [int(stamp) for track in tracks.values() for stamp in (*track.stamps[:1], *track.stamps[-1:])]
+    if stamps and max(stamps) - min(stamps) > LONGEST_NS:
+        raise BagError(
+            path,
+            f"its stamps span {(max(stamps) - min(stamps)) / 3.6e12:.0f} hours, at most "
+            f"{LONGEST_NS / 3.6e12:.0f} are possible: did a clock jump, or do two clocks differ?",
+        )
 
 
 def _ticks(contract: Contract, tracks: dict[str, Track]) -> IntArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from typing import Any, NamedTuple
 
@@ -30,6 +31,10 @@ FORMATS: dict[str, PixelFormat] = {
     "16UC1": PixelFormat("u2", 1),
     "32FC1": PixelFormat("f4", 1),
 }
+LARGEST_PIXELS = 64 << 20
+PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+PNG_HEADER_BYTES = 24
+JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers after which the size stands
 # What cv2.imdecode returns, by number of channels and size of a value.
 DECODED = {(1, 1): "mono8", (3, 1): "bgr8", (4, 1): "bgra8", (1, 2): "mono16"}
 
@@ -72,6 +77,22 @@ def to_rgb(pixels: npt.NDArray[Any], encoding: str) -> npt.NDArray[np.uint8]:
     raise ImageError(f"encoding {encoding!r} is no colour; as colour possible: {', '.join(COLOURS)}")
 
 
+def size_of_compressed(data: memoryview) -> tuple[int, int] | None:
+    """Return width and height that a jpeg or png says it has, None where it is neither.
+
+    Known before decoding, since a few bytes can claim gigabytes.
+    """
+    if bytes(data[:8]) == PNG_MAGIC and len(data) >= PNG_HEADER_BYTES:
+        return struct.unpack_from(">II", data, 16)
+    place = 2 if bytes(data[:2]) == b"\xff\xd8" else len(data)
+    while place + 9 <= len(data) and data[place] == 0xFF:
+        if data[place + 1] in JPEG_FRAMES:
+            height, width = struct.unpack_from(">HH", data, place + 5)
+            return width, height
+        place += 2 + struct.unpack_from(">H", data, place + 2)[0]
+    return None
+
+
 def _raw_pixels(message: Any) -> npt.NDArray[Any]:
     if message.encoding not in FORMATS:
         raise UnknownNameError("encoding", message.encoding, FORMATS)
@@ -103,7 +124,15 @@ def _compressed_pixels(message: Any) -> tuple[npt.NDArray[Any], str]:
     if "compressedDepth" in message.format:
         raise ImageError(f"format {message.format!r} is not supported; possible: jpeg, png")
     buffer = np.frombuffer(message.data, dtype=np.uint8)
-    decoded = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED) if buffer.size else None
+    size = size_of_compressed(buffer.data)
+    if size is not None and size[0] * size[1] > LARGEST_PIXELS:
+        raise ImageError(
+            f"a compressed image of {size[0]}x{size[1]}; at most {LARGEST_PIXELS} pixels are read"
+        )
+    try:
+        decoded = None if size is None else cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise ImageError(f"{buffer.size} bytes of format {message.format!r}: {error}") from error
     if decoded is None:
         raise ImageError(
             f"{buffer.size} bytes of format {message.format!r} are no complete jpeg or png image"

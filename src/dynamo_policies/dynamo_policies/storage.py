@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import heapq
 import shutil
-import sqlite3
 import struct
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import apsw
 from backports import zstd
 from rosbags.interfaces import MessageDefinitionFormat
 from rosbags.rosbag2 import Reader, ReaderError
@@ -41,7 +41,7 @@ DAMAGE = (
     TypeError,
     OverflowError,
     struct.error,
-    sqlite3.Error,
+    apsw.Error,
 )
 
 
@@ -156,6 +156,9 @@ def _others(file: Path, topics: Collection[str]) -> Iterator[Stored]:
                     connection.topic, connection.msgtype, definition_hash(connection.msgtype, text, encoding)
                 )
             for connection, receive_ns, data in reader.messages(chosen) if chosen else ():
+                values: list[Any] = [receive_ns, data]  # A damaged database has any types.
+                if [type(value) for value in values] != [int, bytes]:
+                    raise StorageError(f"{file.name}: a message on {connection.topic!r} has no time or bytes")
                 yield Stored(connection.topic, connection.msgtype, receive_ns, data)
     except DAMAGE as error:
         raise StorageError(f"{file.name}: {error!r}") from error

@@ -106,7 +106,7 @@ def read_images(
 
 def _log(log: Log, name: str, stream: Stream, raw: RawMessage, place: int, decoder: Decoder) -> None:
     if isinstance(stream, ImageStream):
-        log.stamps.append(_stamp(name, stream, raw))
+        log.stamps.append(stamp_of_raw(name, stream, raw))
         log.places.append(place)
         return
     sample = decoder.decode(name, deserialize(raw), raw.receive_ns)
@@ -116,7 +116,7 @@ def _log(log: Log, name: str, stream: Stream, raw: RawMessage, place: int, decod
         log.values.append(sample.value)
 
 
-def _stamp(name: str, stream: Stream, raw: RawMessage) -> int:
+def stamp_of_raw(name: str, stream: Stream, raw: RawMessage) -> int:
     """Return the stamp of a message that begins with a std_msgs/Header, without decoding the rest."""
     if stream.stamp == "receive":
         return raw.receive_ns

@@ -3,71 +3,89 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
-
-from dynamo_policies.bags import check_contract, read_info, samples
+from dynamo_policies.bags import BagInfo, check_contract, read_info
 from dynamo_policies.contract import Contract, Stream
-from dynamo_policies.decode import Decoder, FrameSettings
 from dynamo_policies.episodes import load_episode
 from dynamo_policies.errors import DynamoError
+from dynamo_policies.quality import SMALLEST, StreamQuality, measure
 
 LEAST_RATE = 0.8  # of the contract's
 LEAST_VALID = 0.95  # of an episode's ticks
+CLOCK_STEP_MS = 500.0  # Networks and schedulers delay by less.
+FROZEN_MS = 500.0  # A scene may stand still, but a camera's noise does not.
 
 
-def problems(path: Path | str, expected: Contract | None = None) -> list[str]:
-    """Return one line for each thing that is wrong with the bag; every message is decoded.
+class Findings(NamedTuple):
+    """One line for each thing found: what makes a bag unfit, and what a person should look at."""
 
-    Looked at: whether the bag can be read, its contract is `expected`, messages were dropped, streams are
-    slower than the contract says or pause for longer than they may, and how many ticks are valid.
+    errors: list[str]
+    warnings: list[str]
+
+
+def verify(path: Path | str, expected: Contract | None = None) -> Findings:
+    """Return what is wrong with the bag; every message is decoded.
+
+    Errors: the bag can't be read, its contract is not `expected`, messages were dropped or are missing,
+    streams are slower than the contract says, too few ticks are valid. Warnings: clock jumps, repeated
+    stamps, gaps, frozen images, a contract that is not the bag's own.
     """
+    found = Findings([], [])
     try:
-        info = read_info(path)
+        info = read_info(path, expected)
         if expected is not None:
             check_contract(info, expected)
-        stamps = _stamps(path, info.contract)
-        found = [
-            f"{count} messages on {topic} were dropped" for topic, count in info.dropped.items() if count
-        ]
-        for name, stream in info.contract.streams.items():
-            if stream.role != "extra":
-                found += _problems_of(name, stream, stamps[name])
-        return found + _problems_of_ticks(path)
+        measured = measure(info, decode=True)
+        if info.foreign:
+            found.warnings.append("has no contract of its own; read by the one given")
+        found.errors.extend(_missing(info, measured.counts))
+        for name, quality in measured.streams.items():
+            _check_stream(name, info.contract.streams[name], quality, found)
+        found.errors.extend(_problems_of_ticks(path, expected))
     except DynamoError as error:
-        return [str(error)]
-
-
-def _stamps(path: Path | str, contract: Contract) -> dict[str, list[int]]:
-    decoder = Decoder(contract, FrameSettings(8))
-    stamps: dict[str, list[int]] = {name: [] for name in contract.streams}
-    for sample in samples(path, decoder):
-        stamps[sample.stream].append(sample.stamp_ns)
-    return stamps
-
-
-def _problems_of(name: str, stream: Stream, given: list[int]) -> list[str]:
-    if not given:
-        return [f"stream {name!r} has no messages"]
-    stamps = np.unique(given)
-    found = []
-    if repeated := len(given) - len(stamps):
-        found.append(f"stream {name!r} repeats {repeated} stamps")
-    if stream.max_age_ms is None or len(stamps) < 2:
-        return found
-    rate_hz = (len(stamps) - 1) / ((stamps[-1] - stamps[0]) / 1e9)
-    if rate_hz < LEAST_RATE * stream.rate_hz:
-        found.append(f"stream {name!r} has {rate_hz:.1f} Hz; the contract says {stream.rate_hz:g}")
-    longest_ms = float(np.diff(stamps).max()) / 1e6
-    if longest_ms > stream.max_age_ms:
-        found.append(
-            f"stream {name!r} pauses for {longest_ms:.0f} ms; at most {stream.max_age_ms:g} is allowed"
-        )
+        found.errors.append(str(error))
     return found
 
 
-def _problems_of_ticks(path: Path | str) -> list[str]:
-    episode = load_episode(path, FrameSettings(8))
+def _missing(info: BagInfo, counts: dict[str, int]) -> list[str]:
+    dropped = [f"{count} messages on {topic} were dropped" for topic, count in info.dropped.items() if count]
+    topics = {stream.topic for stream in info.contract.streams.values() if stream.role != "extra"}
+    return dropped + [
+        f"metadata.yaml says {info.counts[topic]} messages on {topic}, the files hold {counts.get(topic, 0)}"
+        for topic in sorted(topics)
+        if info.counts[topic] != counts.get(topic, 0)
+    ]
+
+
+def _check_stream(name: str, stream: Stream, quality: StreamQuality, found: Findings) -> None:
+    if not quality.messages:
+        found.errors.append(f"stream {name!r} has no messages")
+        return
+    if quality.repeated:
+        found.warnings.append(f"stream {name!r} repeats {quality.repeated} stamps")
+    if quality.returns:
+        found.warnings.append(
+            f"stream {name!r}: stamps go back {quality.returns} times, by up to {quality.return_ms:.0f} ms"
+        )
+    if stream.stamp == "header" and quality.clock_step_ms > CLOCK_STEP_MS:
+        found.warnings.append(
+            f"stream {name!r}: its clock jumps by {quality.clock_step_ms / 1e3:.1f} s against the recorder's"
+        )
+    if quality.frozen_ms > FROZEN_MS:
+        found.warnings.append(f"stream {name!r} shows the same image for {quality.frozen_ms:.0f} ms")
+    if stream.max_age_ms is not None and quality.rate_hz < LEAST_RATE * stream.rate_hz:
+        found.errors.append(
+            f"stream {name!r} has {quality.rate_hz:.1f} Hz; the contract says {stream.rate_hz:g}"
+        )
+    if stream.max_age_ms is not None and quality.gap_ms > stream.max_age_ms:
+        found.warnings.append(
+            f"stream {name!r} pauses for {quality.gap_ms:.0f} ms; at most {stream.max_age_ms:g} is allowed"
+        )
+
+
+def _problems_of_ticks(path: Path | str, contract: Contract | None) -> list[str]:
+    episode = load_episode(path, SMALLEST, contract)
     share = float(episode.valid.mean())
     if share < LEAST_VALID:
         return [f"only {share:.0%} of {len(episode)} ticks are valid"]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dynamo_policies.bags import read_info, samples
-from dynamo_policies.contract import ImageStream
+from dynamo_policies.contract import Contract, ImageStream
 from dynamo_policies.decode import Decoder, FrameSettings
 
 Frame = npt.NDArray[np.uint8]
@@ -54,19 +54,24 @@ def side_by_side(images: Mapping[str, Frame], *, height: int = 256) -> Frame:
     return np.concatenate(scaled, axis=1)
 
 
-def video_of_bag(bag: Path, path: Path, *, fps: float = 10.0, height: int = 256) -> int:
-    """Write all cameras of `bag` to `path` at `fps` of recorded time and return the number of frames."""
+def video_of_bag(
+    bag: Path, path: Path, *, fps: float = 10.0, height: int = 256, contract: Contract | None = None
+) -> int:
+    """Write all cameras of `bag` to `path` at `fps` of recorded time and return the number of frames.
+
+    `contract` is for a bag that has none.
+    """
     with VideoWriter(path, fps=fps) as writer:
         count = 0
-        for images in frames_of_bag(bag, fps=fps):
+        for images in frames_of_bag(bag, fps=fps, contract=contract):
             writer.add(side_by_side(images, height=height))
             count += 1
     return count
 
 
-def frames_of_bag(bag: Path, *, fps: float) -> Iterable[dict[str, Frame]]:
+def frames_of_bag(bag: Path, *, fps: float, contract: Contract | None = None) -> Iterable[dict[str, Frame]]:
     """Yield the newest image of every camera of `bag`, `fps` times a second of recorded time."""
-    contract = read_info(bag).contract
+    contract = read_info(bag, contract).contract
     size = max(max(stream.width, stream.height) for stream in contract.cameras.values())
     decoder = Decoder(contract, FrameSettings(size=size, crop="none"))
     newest: dict[str, Frame] = {}

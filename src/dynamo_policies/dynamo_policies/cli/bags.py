@@ -7,13 +7,14 @@ from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dynamo_policies.bags import BagError, BagInfo, find_bags, read_info
 from dynamo_policies.cli.command import Command
-from dynamo_policies.contract import load_contract
+from dynamo_policies.contract import Contract, load_contract
 from dynamo_policies.repair import find_damaged, repair
-from dynamo_policies.verify import problems
+from dynamo_policies.verify import verify
 
 PIPE_WIDTH = 160  # where no terminal gives a width
 
@@ -24,6 +25,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     info.set_defaults(action=_info)
     verify = actions.add_parser("verify", help="decode every message; exit status 1 if a bag has a problem")
     verify.add_argument("--contract", type=Path, help="the contract that the bags should be recorded under")
+    verify.add_argument("--strict", action="store_true", help="let warnings count as errors")
     verify.set_defaults(action=_verify)
     repair = actions.add_parser("repair", help="make whole bags of recordings that were cut off or damaged")
     repair.add_argument("--contract", type=Path, help="the contract of bags that have lost their own")
@@ -53,22 +55,22 @@ def _info(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    expected = None if arguments.contract is None else load_contract(arguments.contract)
-    console, paths = _console(), _bags(arguments.folders)
+    console, paths, contract = _console(), _bags(arguments.folders), _contract(arguments)
     bad = 0
     for path in paths:
-        found = problems(path, expected)
-        bad += bool(found)
-        console.print(f"[{'red' if found else 'green'}]{'bad' if found else 'good'}[/] {path}")
-        for line in found:
-            console.print(f"     {line}", markup=False)
+        found = verify(path, contract)
+        bad += bool(found.errors or (arguments.strict and found.warnings))
+        word, colour = ("bad", "red") if found.errors else ("good", "yellow" if found.warnings else "green")
+        console.print(f"[{colour}]{word}[/] {escape(str(path))}")
+        for kind, lines in (("error", found.errors), ("warning", found.warnings)):
+            for line in lines:
+                console.print(f"     {kind}: {line}", markup=False)
     console.print(f"{len(paths) - bad} of {len(paths)} bags are good")
     return 1 if bad else 0
 
 
 def _repair(arguments: argparse.Namespace) -> int:
-    contract = None if arguments.contract is None else load_contract(arguments.contract)
-    console, failed = _console(), 0
+    console, failed, contract = _console(), 0, _contract(arguments)
     damaged = [path for folder in arguments.folders for path in find_damaged(folder)]
     for path in damaged:
         try:
@@ -78,6 +80,10 @@ def _repair(arguments: argparse.Namespace) -> int:
             console.print(str(error), markup=False)
     console.print(f"{len(damaged) - failed} of {len(damaged)} damaged bags repaired")
     return 1 if failed else 0
+
+
+def _contract(arguments: argparse.Namespace) -> Contract | None:
+    return None if arguments.contract is None else load_contract(arguments.contract)
 
 
 def _bags(folders: list[Path]) -> list[Path]:
