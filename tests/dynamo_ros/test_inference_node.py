@@ -152,6 +152,14 @@ def test_bundle_made_for_another_contract_is_refused(ros: Ros, robot: Robot, bun
     assert not change(ros, robot, Transition.TRANSITION_CONFIGURE)
 
 
+def test_destroyed_node_leaves_no_service_behind(ros: Ros) -> None:
+    name, watcher = f"{NODE}/get_state", ros.node("watcher")
+    node = InferenceNode()
+    ros.until(lambda: watcher.count_services(name) == 1, what="the node's service")
+    node.destroy_node()
+    ros.until(lambda: watcher.count_services(name) == 0, what="the end of the service")
+
+
 def test_configuration_without_a_bundle_is_refused(ros: Ros, robot: Robot, tmp_path: Path) -> None:
     ros.add(InferenceNode([Parameter("bundle", value=str(tmp_path))]))
     assert not change(ros, robot, Transition.TRANSITION_CONFIGURE)

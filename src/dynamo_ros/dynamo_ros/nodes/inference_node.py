@@ -115,6 +115,8 @@ class InferenceNode(LifecycleNode):
         self._forget()
         self._worker.close()
         super().destroy_node()
+        # rclpy 7.1 forgets it: its services would stay in the graph, and the participant with them.
+        self._state_machine.destroy_when_not_in_use()
 
     def _load(self) -> Bundle:
         path, name = self._text("bundle"), self._text("contract")
