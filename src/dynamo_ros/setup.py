@@ -16,6 +16,7 @@ NODES = (
     "teleop_node",
     "joy_teleop_node",
     "keyboard_teleop_node",
+    "vr_teleop_node",
     "inference_node",
     "evaluation_node",
 )
@@ -50,6 +51,7 @@ setup(
     ],
     python_requires=">=3.10,<3.13",
     install_requires=["numpy>=1.26,<3", "pyyaml>=6"],
+    extras_require={"vr": ["pyzmq>=25"]},
     entry_points={
         "console_scripts": [f"{name} = dynamo_ros.nodes.{name}:main" for name in NODES],
         "ros2cli.command": ros2_commands(),

@@ -27,6 +27,7 @@ class Operator:
         for _ in range(messages):
             self.now_ns += STEP_NS
             self.arm.hand(Hand(points, absolute), self.now_ns)
+            self.arm.gesture(Hand(points, absolute), self.now_ns)
             target = self.arm.step(MEASURED, self.now_ns)
         return target
 
@@ -154,10 +155,23 @@ def test_a_jump_of_the_hand_pauses() -> None:
     assert operator.arm.reason == "the hand jumped by 0.40 m"
 
 
-def test_a_hand_without_a_place_pauses() -> None:
+def test_without_the_hands_place_there_is_no_target_and_with_it_a_fresh_start() -> None:
     operator = engaged()
-    assert operator.show(hand(WRIST), absolute=False) is None
-    assert operator.show(hand(WRIST), 5) is None
+    operator.show(hand(WRIST + 0.02))
+    assert operator.show(hand(np.zeros(3)), absolute=False) is None
+    assert operator.arm.engaged
+    target = operator.show(hand(WRIST + 0.3))
+    assert target is not None
+    np.testing.assert_allclose(target.pose.position, MEASURED.position)
+
+
+def test_a_pinch_of_the_other_hand_engages_only_a_tracked_hand() -> None:
+    operator = Operator()
+    for gap_m in [0.1, *[0.0] * 10]:
+        operator.now_ns += STEP_NS
+        operator.arm.gesture(Hand(hand(WRIST, pinch="ring", gap_m=gap_m), absolute=True), operator.now_ns)
+    assert not operator.arm.engaged
+    assert operator.arm.reason == "no hand is tracked"
 
 
 def test_a_pinky_pinch_toggles_the_gripper_once_and_only_while_engaged() -> None:

@@ -2,11 +2,12 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zmq
 
 pytest.importorskip("rclpy")
 
@@ -16,10 +17,16 @@ from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from dynamo_policies.contract import Contract, ImageStream
+from dynamo_policies.errors import UnknownNameError
+from dynamo_ros.core.allegro import HOME_RAD, hand_driver
 from dynamo_ros.core.commander import Commander
+from dynamo_ros.drivers.headset import HeadsetError
 from dynamo_ros.nodes.keyboard_teleop_node import KeyboardTeleopNode
+from dynamo_ros.nodes.messages import to_joint_state
 from dynamo_ros.nodes.teleop_node import TeleopNode
+from dynamo_ros.nodes.vr_teleop_node import VrTeleopNode
 from dynamo_sim.nodes.station_node import StationNode
+from hands import hand, message
 from ideal_robot import write_patient
 from ros_fixtures import Ros
 
@@ -107,3 +114,141 @@ def test_a_held_key_moves_the_arm_and_releasing_it_stops(ros: Ros, arm: Arm, key
 def test_space_closes_the_gripper(ros: Ros, arm: Arm, keyboard: int) -> None:
     os.write(keyboard, b" ")
     ros.until(lambda: arm.grips and arm.grips[-1] > 0.6, what="a closed gripper")
+
+
+class Headset:
+    """Sends a hand at 60 Hz while it has one, to a listening node."""
+
+    def __init__(self, ros: Ros, ports: list[int]) -> None:
+        self._context = zmq.Context()
+        self._sockets = [self._context.socket(zmq.PUSH) for _ in ports]
+        for socket, port in zip(self._sockets, ports, strict=True):
+            socket.setsockopt(zmq.LINGER, 0)
+            socket.connect(f"tcp://127.0.0.1:{port}")
+        self.hands: list[np.ndarray | None] = [None] * (len(ports) - 2)
+        ros.node("headset").create_timer(1 / 60, self._send)
+
+    def say(self, stream: int, message: bytes) -> None:
+        """Send `message` once, on the stream of this number."""
+        self._sockets[stream].send(message)
+
+    def _send(self) -> None:
+        for number, points in enumerate(self.hands):
+            if points is not None:
+                self.say(number, message(points))
+
+    def close(self) -> None:
+        for socket in self._sockets:
+            socket.close()
+        self._context.term()
+
+
+Start = Callable[..., tuple[VrTeleopNode, Headset]]
+ANY_PORT = [Parameter(f"{name}port", value=0) for name in ("", "gesture_", "resolution_", "pause_")]
+
+
+@pytest.fixture
+def headset(ros: Ros, parameters: list[Parameter]) -> Iterator[Start]:
+    """A function that starts the node, with more parameters, and a headset that sends to it."""
+    started: list[Headset] = []
+
+    def start(**more: object) -> tuple[VrTeleopNode, Headset]:
+        extra = [Parameter(name, value=value) for name, value in more.items()]
+        node = ros.add(VrTeleopNode([*parameters, *ANY_PORT, *extra]))
+        started.append(Headset(ros, node.ports))
+        return node, started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+def pinch(ros: Ros, headset: Headset, wrist: np.ndarray, finger: str, number: int = 0) -> None:
+    """Show an open hand, a pinch long enough to be meant, and an open hand again."""
+    for gap_m, seconds in ((0.1, 0.1), (0.0, 0.25), (0.1, 0.1)):
+        headset.hands[number] = hand(tuple(wrist), pinch=finger, gap_m=gap_m)
+        ros.spin(seconds)
+
+
+def test_an_engaged_hand_moves_the_arm_and_pausing_stops_it(ros: Ros, arm: Arm, headset: Start) -> None:
+    _, quest = headset(stale_s=1.0)
+    wrist = np.array([0.1, 1.2, 0.3])
+    quest.hands[0] = hand(tuple(wrist))
+    ros.spin(0.3)
+    assert arm.trajectories == []
+    start = arm.now
+    pinch(ros, quest, wrist, "ring")
+    wrist += [0.0, 0.04, 0.0]
+    quest.hands[0] = hand(tuple(wrist))
+    ros.until(lambda: arm.now[2] > start[2] + 0.035, what="the arm 4 cm higher")
+    assert arm.now[:2] == pytest.approx(start[:2], abs=0.01)
+    pinch(ros, quest, wrist, "middle")
+    ros.until(arm.waits, what="the arm at rest after the pause")
+    paused = arm.now
+    quest.hands[0] = hand(tuple(wrist + np.array([0.0, 0.04, 0.0])))
+    ros.spin(0.5)
+    assert arm.now == pytest.approx(paused, abs=2e-3)
+
+
+def test_a_headset_that_falls_silent_holds_the_arm(ros: Ros, arm: Arm, headset: Start) -> None:
+    _, quest = headset(stale_s=0.4)
+    wrist, start = np.array([0.1, 1.2, 0.3]), arm.now
+    pinch(ros, quest, wrist, "ring")
+    quest.hands[0] = hand(tuple(wrist + np.array([0.0, 0.04, 0.0])))
+    ros.until(lambda: arm.now[2] > start[2] + 0.01, what="the arm higher")
+    quest.hands[0] = None
+    ros.spin(0.6)
+    ros.until(arm.waits, what="the arm at rest")
+    held = arm.now
+    # Back again, elsewhere: nothing moves without a pinch.
+    quest.hands[0] = hand(tuple(wrist + np.array([0.0, 0.1, 0.0])))
+    ros.spin(0.4)
+    assert arm.now == pytest.approx(held, abs=2e-3)
+
+
+def test_messages_that_are_no_hands_move_nothing_and_end_nothing(ros: Ros, arm: Arm, headset: Start) -> None:
+    node, quest = headset(stale_s=1.0)
+    for noise in (b"absolute:1,2,3", b"\x80\x04pickled", b"", b"x" * 100_000):
+        quest.say(0, noise)
+        quest.say(1, noise)
+        ros.spin(0.05)
+    assert node._refused >= 3
+    start = arm.now
+    quest.hands[0] = hand((0.1, 1.2, 0.3))
+    # A message beyond all bounds cuts the connection; the headset makes a new one.
+    ros.until(lambda: node._points is not None, what="a hand again")
+    pinch(ros, quest, np.array([0.1, 1.2, 0.3]), "ring")
+    quest.hands[0] = hand((0.1, 1.24, 0.3))
+    ros.until(lambda: arm.now[2] > start[2] + 0.02, what="the arm higher")
+
+
+def test_fingers_move_an_allegro_hand_from_where_it_is(ros: Ros, arm: Arm, headset: Start) -> None:
+    _, quest = headset(stale_s=1.0, robot_hand="wonik_v4")
+    driver = hand_driver("wonik_v4")
+    node = ros.node("allegro")
+    targets: list[JointState] = []
+    node.create_subscription(JointState, "/teleop/target_hand", targets.append, 10)
+    states = node.create_publisher(JointState, "/joint_states", 10)
+    measured = driver.to_driver(HOME_RAD)
+    node.create_timer(0.02, lambda: states.publish(to_joint_state(driver.joints, measured, stamp_ns=1)))
+    quest.hands[0] = hand()
+    ros.spin(0.3)
+    assert targets == []
+    pinch(ros, quest, np.array([-0.2, 1.2, 0.3]), "ring", number=1)  # the left hand's
+    ros.until(lambda: len(targets) > 30, what="targets of the hand")
+    assert tuple(targets[0].name) == driver.joints
+    assert np.abs(np.array(targets[0].position) - measured).max() <= 7.0 * 0.02 + 1e-9
+    # The operator's hand is flat: so are the robot's fingers.
+    index = [targets[-1].position[list(driver.joints).index(f"ah_joint1{i}")] for i in (2, 3)]
+    assert index == pytest.approx([0.0, 0.0], abs=1e-3)
+
+
+def test_a_port_that_is_taken_is_named(ros: Ros, parameters: list[Parameter], headset: Start) -> None:
+    node, _ = headset()
+    with pytest.raises(HeadsetError, match=f"can't listen at tcp://127.0.0.1:{node.ports[0]}"):
+        VrTeleopNode([*parameters, *ANY_PORT[1:], Parameter("port", value=node.ports[0])])
+
+
+def test_an_unknown_side_is_named(ros: Ros, parameters: list[Parameter]) -> None:
+    with pytest.raises(UnknownNameError, match="side 'rigth' is unknown; did you mean 'right'"):
+        VrTeleopNode([*parameters, Parameter("side", value="rigth")])

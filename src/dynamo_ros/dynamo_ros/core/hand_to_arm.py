@@ -71,8 +71,9 @@ class HandToArm:
 
     It begins paused. A pinch of thumb and middle or ring finger engages, and pauses again; so does the
     headset's pause stream going Low to High, and Low. Engaging starts at the tool's measured pose. Lost
-    tracking pauses: no message for `stale_s`, a jump, or a message without the hand's place in the room.
-    A pinch of thumb and pinky toggles the gripper while engaged; as it was last told it stays.
+    tracking pauses: no message for `stale_s`, or a jump. While the hand's place in the room is not sent (the
+    headset's mode for fingers only) there is no target. A pinch of thumb and pinky toggles the gripper while
+    engaged; as it was last told it stays.
     """
 
     def __init__(self, settings: HandArmSettings) -> None:
@@ -84,8 +85,8 @@ class HandToArm:
         )
         self._scale = settings.high_scale
         self._level: Level | None = None
-        self._hand: tuple[FloatArray, FloatArray] | None = None  # wrist and axes
-        self._hand_ns = 0
+        self._heard_ns: int | None = None  # None: not tracked
+        self._place: tuple[FloatArray, FloatArray] | None = None  # wrist and axes
         self._anchor: _Anchor | None = None
         self._target: Pose | None = None
         self._toggle_due = False
@@ -94,20 +95,26 @@ class HandToArm:
         self.reason = "not engaged yet"  # why it is paused
 
     def hand(self, hand: Hand, now_ns: int) -> None:
-        """Take one message that arrived at `now_ns`."""
-        if not hand.absolute:
-            self._lose("the hand's place is not tracked")
-            return
-        self._check(now_ns)
-        frame = hand_frame(hand.points)
-        self._check_jump(frame[0], now_ns)
-        self._hand, self._hand_ns = frame, now_ns
+        """Take the hand that arrived at `now_ns` and moves the tool."""
+        self.check(now_ns)
+        place = hand_frame(hand.points) if hand.absolute else None
+        if place is None:
+            self._anchor = self._target = None
+        else:
+            self._check_jump(place[0], now_ns)
+        self._place, self._heard_ns = place, now_ns
+        self._follow()
+
+    def gesture(self, hand: Hand, now_ns: int) -> None:
+        """Take the hand whose pinches decide: the same, or the other where fingers move a robot's hand."""
         pinched = self._pinches.finger(tip_gaps(hand.points), now_ns)
         if pinched in PAUSE_FINGERS:
-            self._toggle()
-        elif self.engaged:
-            self._toggle_due = self._toggle_due != (pinched == GRIPPER_FINGER)
-            self._follow()
+            if self.engaged:
+                self._stop("paused by a pinch")
+            else:
+                self._engage()
+        elif pinched == GRIPPER_FINGER and self.engaged:
+            self._toggle_due = not self._toggle_due
 
     def resolution(self, level: Level) -> None:
         """Take the headset's resolution: Low makes the tool move less than the hand."""
@@ -120,28 +127,36 @@ class HandToArm:
         if level == "Low":
             self._stop("paused by the headset")
         elif self._level == "Low":
-            self.engaged = self._hand is not None
+            self._engage()
         self._level = level
+
+    def check(self, now_ns: int) -> None:
+        """Pause if nothing was heard of the hand for too long."""
+        if self._heard_ns is None:
+            return
+        age_ns = now_ns - self._heard_ns
+        if not 0 <= age_ns <= self._settings.stale_s * 1e9:
+            self._lose(f"no hand for {age_ns / 1e9:.2f} s")
 
     def step(self, measured: Pose, now_ns: int, *, gripper_closed: bool = False) -> Target | None:
         """Return the target for `now_ns`, None while paused.
 
         `gripper_closed` counts until the first toggle.
         """
-        self._check(now_ns)
-        if not self.engaged or self._hand is None:
+        self.check(now_ns)
+        if not self.engaged or self._place is None:
             return None
         if self._anchor is None:
             begin = measured if self._target is None else self._target
-            self._anchor, self._target = _Anchor(*self._hand, begin), begin
+            self._anchor, self._target = _Anchor(*self._place, begin), begin
         assert self._target is not None
         was_closed = gripper_closed if self._closed is None else self._closed
         self._closed, self._toggle_due = was_closed != self._toggle_due, False
         return Target(self._target, float(self._closed))
 
-    def _toggle(self) -> None:
-        if self.engaged:
-            self._stop("paused by a pinch")
+    def _engage(self) -> None:
+        if self._heard_ns is None:
+            self.reason = "no hand is tracked"
         else:
             self.engaged = True
 
@@ -152,26 +167,21 @@ class HandToArm:
     def _lose(self, reason: str) -> None:
         if self.engaged:
             self._stop(reason)
-        self._hand = None
+        self._place = self._heard_ns = None
         self._pinches.forget()
 
-    def _check(self, now_ns: int) -> None:
-        age_ns = now_ns - self._hand_ns
-        if self._hand is not None and not 0 <= age_ns <= self._settings.stale_s * 1e9:
-            self._lose(f"no hand for {age_ns / 1e9:.2f} s")
-
     def _check_jump(self, wrist: FloatArray, now_ns: int) -> None:
-        if self._hand is None:
+        if self._place is None or self._heard_ns is None:
             return
-        jump_m = float(np.linalg.norm(wrist - self._hand[0]))
-        if jump_m > JUMP_M + FASTEST_M_S * (now_ns - self._hand_ns) / 1e9:
+        jump_m = float(np.linalg.norm(wrist - self._place[0]))
+        if jump_m > JUMP_M + FASTEST_M_S * (now_ns - self._heard_ns) / 1e9:
             self._lose(f"the hand jumped by {jump_m:.2f} m")
 
     def _follow(self) -> None:
         """Move the target towards where the hand is, leaving `keep` of the way."""
-        if self._anchor is None or self._hand is None or self._target is None:
+        if self._anchor is None or self._place is None or self._target is None:
             return
-        goal, part = self._goal(self._anchor, *self._hand), 1.0 - self._settings.keep
+        goal, part = self._goal(self._anchor, *self._place), 1.0 - self._settings.keep
         step = part * (goal.position - self._target.position)
         start = Rotation.from_quat(self._target.quaternion)
         turn = part * (Rotation.from_quat(goal.quaternion) * start.inv()).as_rotvec()
