@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -12,7 +13,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
-from dynamo_ros.nodes.calls import ANSWER_S, Caller, CallError
+from dynamo_ros.nodes.calls import ANSWER_S, RETRY_S, Caller, CallError
 from dynamo_ros.nodes.health import ACTIVE, NAME
 from dynamo_ros.nodes.messages import now_ns, to_ns
 
@@ -64,7 +65,7 @@ class InferenceClient:
         result = self._caller.ask(self._set, request).results[0]
         if not result.successful:
             raise CallError(f"the inference node does not take task {task!r}: {result.reason}")
-        self._transit(Transition.TRANSITION_ACTIVATE, "activate")
+        self._activate()
         self._active_ns = now_ns(self._node.get_clock())
 
     def end(self) -> dict[str, int]:
@@ -86,6 +87,19 @@ class InferenceClient:
                 values = {pair.key: pair.value for pair in status.values}
                 stopped = status.message if status.level == DiagnosticStatus.ERROR else ""
                 self._health = Health(to_ns(message.header.stamp), stopped, values)
+
+    def _activate(self) -> None:
+        """Activate, again and again for a while: it is refused until the arm's joints have been heard."""
+        deadline = time.monotonic() + ANSWER_S
+        while True:
+            try:
+                self._transit(Transition.TRANSITION_ACTIVATE, "activate")
+            except CallError:
+                if time.monotonic() > deadline:
+                    raise
+                self._caller.pause(RETRY_S)
+            else:
+                return
 
     def _deactivate(self) -> None:
         if self._is(State.PRIMARY_STATE_ACTIVE):
