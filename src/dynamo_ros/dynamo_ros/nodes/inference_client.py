@@ -89,17 +89,12 @@ class InferenceClient:
                 self._health = Health(to_ns(message.header.stamp), stopped, values)
 
     def _activate(self) -> None:
-        """Activate, again and again for a while: it is refused until the arm's joints have been heard."""
+        """Activate; that is refused until the arm's joints have been heard, so ask for a while."""
         deadline = time.monotonic() + ANSWER_S
-        while True:
-            try:
-                self._transit(Transition.TRANSITION_ACTIVATE, "activate")
-            except CallError:
-                if time.monotonic() > deadline:
-                    raise
-                self._caller.pause(RETRY_S)
-            else:
-                return
+        while not self._agrees(Transition.TRANSITION_ACTIVATE, ANSWER_S):
+            if time.monotonic() > deadline:
+                raise CallError("the inference node can't activate; its log says why")
+            self._caller.pause(RETRY_S)
 
     def _deactivate(self) -> None:
         if self._is(State.PRIMARY_STATE_ACTIVE):
@@ -109,6 +104,9 @@ class InferenceClient:
         return bool(self._caller.ask(self._state, GetState.Request()).current_state.id == state)
 
     def _transit(self, transition: int, name: str, timeout_s: float = ANSWER_S) -> None:
-        request = ChangeState.Request(transition=Transition(id=transition))
-        if not self._caller.ask(self._change, request, timeout_s).success:
+        if not self._agrees(transition, timeout_s):
             raise CallError(f"the inference node can't {name}; its log says why")
+
+    def _agrees(self, transition: int, timeout_s: float) -> bool:
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return bool(self._caller.ask(self._change, request, timeout_s).success)
