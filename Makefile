@@ -13,8 +13,9 @@ help: ## show this list
 setup: ## make or repair the environment (.venv, ros2_ws)
 	@scripts/setup.sh
 
-demo: setup ## record, pretrain, train and evaluate in simulation; ARGS are given to `dynamo demo`
-	@$(ACTIVATE) && dynamo demo $(ARGS)
+demo: ## record, pretrain, train and evaluate in simulation; ARGS are given to `dynamo demo`
+	@start=$$SECONDS; scripts/setup.sh && $(ACTIVATE) && \
+	DYNAMO_SETUP_SECONDS=$$((SECONDS - start)) dynamo demo $(ARGS)
 
 test: setup ## run all tests; ARGS are given to pytest, such as ARGS='-m "not slow"'
 	@$(ACTIVATE) && ROS_DOMAIN_ID=$(TEST_DOMAIN) python -m pytest $(ARGS)
