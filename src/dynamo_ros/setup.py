@@ -17,6 +17,7 @@ NODES = (
     "joy_teleop_node",
     "keyboard_teleop_node",
     "vr_teleop_node",
+    "kinesthetic_teleop_node",
     "inference_node",
     "evaluation_node",
 )

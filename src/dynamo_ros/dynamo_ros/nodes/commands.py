@@ -13,6 +13,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from dynamo_policies.contract import Contract, JointStream, PoseStream, Stream
 from dynamo_policies.errors import ConfigError
+from dynamo_policies.observation import Target
 from dynamo_ros.core.commander import ArmCommand
 from dynamo_ros.drivers import ARM_MESSAGES, GRIPPER_GOALS
 from dynamo_ros.nodes.messages import to_joint_state, to_pose_stamped
@@ -37,13 +38,17 @@ class CommandPublisher:
 
     def publish(self, command: ArmCommand, stamp_ns: int) -> None:
         """Send `command`, given for `stamp_ns`; nothing is waited for."""
-        pose, gripper = command.target
-        joints = self._gripper_stream.joints
         self._trajectory.publish(self._arm_message(self._arm, command.joints))
+        self.tell(command.target, command.gripper, stamp_ns)
+
+    def tell(self, target: Target, gripper_goal: float | None, stamp_ns: int) -> None:
+        """Publish `target` as commanded and send the gripper its goal, if any; the arm gets nothing."""
+        pose, gripper = target
+        joints = self._gripper_stream.joints
         self._target_pose.publish(to_pose_stamped(pose, stamp_ns=stamp_ns, frame=self._pose_stream.frame))
         self._target_gripper.publish(to_joint_state(joints, [gripper], stamp_ns=stamp_ns))
-        if command.gripper is not None:
-            self._send_gripper(command.gripper)
+        if gripper_goal is not None:
+            self._send_gripper(gripper_goal)
 
     def destroy(self) -> None:
         """Take the publishers and the action client off the node."""
