@@ -4,7 +4,6 @@ from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import OpaqueFunction
 
 from dynamo_ros.launching import (
-    TELEOP_DEVICES,
     declare,
     end_with,
     environment,
@@ -14,6 +13,7 @@ from dynamo_ros.launching import (
     node,
     real_robot,
     station,
+    teleop_arguments,
     teleop_device,
     value,
 )
@@ -29,7 +29,7 @@ def generate_launch_description() -> LaunchDescription:
             declare("contract", "xarm_kitchen", "robot contract, a name or a path"),
             declare("out", "out/bags", "folder of the bags, one for each episode"),
             declare("sim", "true", "simulate the robot", "true", "false"),
-            declare("teleop", "expert", "who demonstrates", "expert", *TELEOP_DEVICES),
+            *teleop_arguments("expert"),
             declare("tasks", "", "tasks that the expert demonstrates, with commas between; empty: all"),
             declare("episodes", "24", "successes that the expert needs for each task"),
             declare("seed", "0", "first start state"),

@@ -4,7 +4,6 @@ from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import OpaqueFunction
 
 from dynamo_ros.launching import (
-    TELEOP_DEVICES,
     declare,
     environment,
     fail_with_any,
@@ -13,6 +12,7 @@ from dynamo_ros.launching import (
     node,
     real_robot,
     station,
+    teleop_arguments,
     teleop_device,
     value,
 )
@@ -29,7 +29,7 @@ def generate_launch_description() -> LaunchDescription:
             declare("task", "", "task of the policy; empty: the bundle's first"),
             declare("autostart", "true", "activate the policy once all streams have come", "true", "false"),
             declare("device", "cpu", "where the policy's networks run"),
-            declare("teleop", "none", "teleoperation device", *TELEOP_DEVICES),
+            *teleop_arguments(),
             declare("rtf", "1.0", "real-time factor of the simulation; 0: as fast as it can"),
             declare("seed", "0", "start state of the simulation"),
             declare("robot_ip", "", "address of the real arm"),

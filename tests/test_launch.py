@@ -47,6 +47,14 @@ def test_an_unknown_contract_is_an_error_that_names_the_known_ones(ros_domain: i
     assert "did you mean 'xarm_kitchen'" in ended.stdout + ended.stderr
 
 
+def test_leading_a_simulated_arm_by_hand_is_an_error(ros_domain: int, tmp_path: Path) -> None:
+    ended = launch(
+        ros_domain, str(ROOT / "launch/record.launch.py"), "teleop:=kinesthetic", f"out:={tmp_path}"
+    )
+    assert ended.returncode == 1
+    assert "teleop:=kinesthetic leads a real arm by hand; it needs sim:=false" in ended.stdout + ended.stderr
+
+
 @pytest.mark.slow
 def test_a_session_of_the_expert_leaves_complete_bags(ros_domain: int, tmp_path: Path) -> None:
     settings = ("tasks:=put_yogurt", "episodes:=1", "seed:=0", "rtf:=4.0", f"out:={tmp_path / 'bags'}")

@@ -27,7 +27,7 @@ from dynamo_policies.errors import DynamoError
 from dynamo_ros.locations import config_folder, contract_path
 from dynamo_ros.nodes.spin import ENDED_LATE, PROFILE_VARIABLES
 
-TELEOP_DEVICES = ("none", "gamepad", "spacemouse")
+TELEOP_DEVICES = ("none", "gamepad", "spacemouse", "keyboard", "vr", "kinesthetic")
 # Package and executable of each device's own driver, and how it names its topic.
 DEVICE_DRIVERS = {
     "gamepad": ("joy", "game_controller_node", []),
@@ -93,18 +93,33 @@ def station(context: LaunchContext, *, max_command_age_ms: float) -> Node:
     return node("dynamo_sim", "station_node", parameters, sim=False)
 
 
+def teleop_arguments(*more: str) -> list[DeclareLaunchArgument]:
+    """Return the launch arguments of teleoperation; `more` names who else may be chosen."""
+    default = more[0] if more else TELEOP_DEVICES[0]
+    return [
+        declare("teleop", default, "who moves the robot", *more, *TELEOP_DEVICES),
+        declare("vr_host", "127.0.0.1", "this computer's address that a headset sends to (teleop:=vr)"),
+    ]
+
+
 def teleop_device(context: LaunchContext, kind: str) -> list[Action]:
-    """Return teleoperation for a device, and the device's driver; nothing for `none`."""
+    """Return teleoperation for a device, and the device's driver; nothing for `none`.
+
+    Raises:
+        LaunchError: a package is not installed, or a simulated arm is to be led by hand.
+    """
     if kind == "none":
         return []
-    package, executable, remappings = DEVICE_DRIVERS[kind]
-    _require({package: f"ros-jazzy-{package}"}, f"teleop:={kind}")
-    sim, contract = is_true(context, "sim"), str(contract_path(value(context, "contract")))
-    return [
-        Node(package=package, executable=executable, remappings=remappings, output="screen"),
-        node("dynamo_ros", "joy_teleop_node", {"contract": contract, "layout": kind}, sim=sim),
-        node("dynamo_ros", "teleop_node", {"contract": contract}, sim=sim),
-    ]
+    sim, shared = is_true(context, "sim"), {"contract": str(contract_path(value(context, "contract")))}
+    if kind == "kinesthetic":
+        return [_kinesthetic(shared, sim=sim)]
+    if kind in DEVICE_DRIVERS:
+        joy = node("dynamo_ros", "joy_teleop_node", {**shared, "layout": kind}, sim=sim)
+        device = [_device_driver(kind), joy]
+    else:
+        settings = {"keyboard": {}, "vr": {"host": value(context, "vr_host")}}[kind]
+        device = [node("dynamo_ros", f"{kind}_teleop_node", {**shared, **settings}, sim=sim)]
+    return [*device, node("dynamo_ros", "teleop_node", shared, sim=sim)]
 
 
 def real_robot(contract: Contract, robot_ip: str) -> list[Action]:
@@ -149,6 +164,21 @@ def end_with(action: Node) -> RegisterEventHandler:
 def folder(text: str) -> str:
     """Return a folder given on the command line as an absolute path."""
     return str(Path(text).expanduser().resolve())
+
+
+def _device_driver(kind: str) -> Action:
+    """Return the driver of a device that publishes sensor_msgs/Joy."""
+    package, executable, remappings = DEVICE_DRIVERS[kind]
+    _require({package: f"ros-jazzy-{package}"}, f"teleop:={kind}")
+    return Node(package=package, executable=executable, remappings=remappings, output="screen")
+
+
+def _kinesthetic(parameters: Mapping[str, Any], *, sim: bool) -> Action:
+    """Return kinesthetic teaching; no teleoperation beside it, for nobody may command an arm that is led."""
+    if sim:
+        raise LaunchError("teleop:=kinesthetic leads a real arm by hand; it needs sim:=false")
+    _require({"xarm_msgs": "xarm_ros2"}, "teleop:=kinesthetic")
+    return node("dynamo_ros", "kinesthetic_teleop_node", parameters, sim=sim)
 
 
 def _camera(stream: ImageStream) -> Action:
