@@ -18,12 +18,13 @@ from dynamo_policies.bundle import read_manifest
 from dynamo_policies.contract import parse_contract
 from dynamo_ros.core.rollout import GRACE_S, PREROLL_NS
 from dynamo_ros.core.trials import Trial, TrialLog, TrialResult, choose_tasks, describe, plan_trials
-from dynamo_ros.nodes.calls import Caller
+from dynamo_ros.nodes.calls import Caller, CallError
 from dynamo_ros.nodes.inference_client import InferenceClient
 from dynamo_ros.nodes.messages import SECOND_NS, now_ns, to_ns
 from dynamo_ros.nodes.spin import Life, run
 
 STALLED_S = 30.0  # real time without any progress of the ROS clock
+SILENCE_NS = 2 * SECOND_NS  # a station tells its outcome ten times a second
 PATIENCE_S = 3600.0  # real time for a person to prepare a trial
 
 
@@ -151,7 +152,7 @@ class Evaluation:
         if node.simulated:
             self._caller.call(node.reset, ResetStation.Request(task=trial.task, seed=trial.seed))
             since_ns = node.now_ns
-            self._caller.until(lambda: node.now_ns >= since_ns + PREROLL_NS, "the clock to go on", STALLED_S)
+            self._caller.until(lambda: self._heard(since_ns + PREROLL_NS), "news of the station", STALLED_S)
             return since_ns
         todo = f"prepare start {trial.seed} of {node.contract.task(trial.task).prompt!r}"
         _tell(f"trial {trial.number + 1}: {todo}, then call {node.get_name()}/ready")
@@ -173,8 +174,15 @@ class Evaluation:
             verdict = self._judged(since_ns)
             elapsed_s = (node.now_ns - since_ns) / SECOND_NS
             if verdict is None and elapsed_s > limit_s:
+                if node.simulated and not self._heard(node.now_ns - SILENCE_NS):
+                    raise CallError("the station has fallen silent; how the trial ended is not known")
                 verdict = Verdict(success=False, reason="time limit", seconds=elapsed_s)
         return verdict
+
+    def _heard(self, stamp_ns: int) -> bool:
+        """Return whether the station has said how things stood at `stamp_ns` or later."""
+        outcome = self._node.outcome
+        return outcome is not None and to_ns(outcome.header.stamp) >= stamp_ns
 
     def _judged(self, since_ns: int) -> Verdict | None:
         node, elapsed_s = self._node, (self._node.now_ns - since_ns) / SECOND_NS
