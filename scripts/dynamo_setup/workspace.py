@@ -38,7 +38,8 @@ def workspace_inputs(layout: Layout) -> list[Path]:
     """Return the files whose change needs another build."""
     source = layout.root / "src"
     found = [path for name in BUILD_FILES for path in source.glob(f"*/{name}")]
-    found += [path for pattern in ("*/msg/*.msg", "*/srv/*.srv") for path in source.glob(pattern)]
+    definitions = ("*/action/*.action", "*/msg/*.msg", "*/srv/*.srv")
+    found += [path for pattern in definitions for path in source.glob(pattern)]
     return sorted(found)
 
 
