@@ -30,7 +30,6 @@ def make_episode(
         path=Path("episode"),
         task="put_yogurt",
         outcome="success",
-        bag_hash="",
         contract=contract,
         tick_ns=ticks.astype(np.int64),
         images={"fixed": images, "wrist": images + 100},

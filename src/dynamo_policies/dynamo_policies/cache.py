@@ -1,7 +1,8 @@
 """Episodes that were decoded once, kept as .npy files; may be deleted at any time.
 
-An entry's name is the hash of all it depends on: bag, contract, frame settings and the version of this
-layout. An entry is written into a temporary folder and renamed, so that several processes may share a cache.
+An entry's name is the hash of all it depends on: what identifies the bag, contract, frame settings and the
+version of this layout. An entry is written into a temporary folder and renamed, so that several processes may
+share a cache.
 """
 
 from __future__ import annotations
@@ -13,19 +14,22 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dynamo_policies.bags import BagInfo, bag_hash, read_info
+from dynamo_policies.bags import BagInfo, read_info
 from dynamo_policies.contract import Contract
 from dynamo_policies.decode import FrameSettings
 from dynamo_policies.episodes import Episode, load_episode
 from dynamo_policies.errors import DynamoError
 
-LAYOUT = 1  # Raise it when decoding, alignment or the files of an entry change.
+WORKERS = min(8, os.cpu_count() or 1)
+SAMPLED_BLOCKS, SAMPLE_BYTES = 8, 16 << 10  # of each file, the first and the last among them
+LAYOUT = 2  # Raise it when decoding, alignment or the files of an entry change.
 ARRAYS = (
     "tick_ns",
     "state",
@@ -77,36 +81,30 @@ class FrameCache:
         frames: FrameSettings,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[Episode]:
-        """Return the episodes of all bags in `paths`; `progress(done, total)` is called after each."""
+        """Return the episodes of all bags in `paths`; `progress(done, total)` is called after each.
+
+        Bags are decoded on several threads: decoding images, which is most of the work, lets others run.
+        """
         found = []
-        for path in paths:
-            found.append(self.episode(path, frames))
-            if progress is not None:
-                progress(len(found), len(paths))
+        with ThreadPoolExecutor(min(len(paths), WORKERS) or 1) as pool:
+            waiting = [pool.submit(self.episode, path, frames) for path in paths]
+            try:
+                for one in waiting:
+                    found.append(one.result())
+                    if progress is not None:
+                        progress(len(found), len(paths))
+            finally:
+                pool.shutdown(cancel_futures=True)
         return found
 
     def _key(self, info: BagInfo, frames: FrameSettings) -> str:
         parts = {
             "layout": LAYOUT,
-            "bag": self._bag_hash(info),
+            "bag": _identity(info),
             "contract": info.contract.hash,
             "frames": asdict(frames),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-    def _bag_hash(self, info: BagInfo) -> str:
-        """Return the bag's hash, remembered for as long as its files' sizes and times stay."""
-        files = (*info.files, info.path / "metadata.yaml")
-        signature = [[str(f.resolve()), (s := f.stat()).st_size, s.st_mtime_ns] for f in files]
-        name = hashlib.sha256(json.dumps(signature).encode()).hexdigest()
-        memo = self.root / f"hash-{name}"
-        if memo.is_file() and len(known := memo.read_text()) == len(name):
-            return known
-        computed = bag_hash(info.path)
-        temporary = self._temporary()
-        temporary.write_text(computed)
-        temporary.replace(memo)
-        return computed
 
     def _store(self, entry: Path, episode: Episode) -> None:
         temporary = self._temporary()
@@ -115,7 +113,7 @@ class FrameCache:
             np.save(temporary / f"{name}.npy", getattr(episode, name), allow_pickle=False)
         for camera, images in episode.images.items():
             np.save(temporary / f"images.{camera}.npy", images, allow_pickle=False)
-        about = {"bag_hash": episode.bag_hash, "ticks": len(episode), "cameras": list(episode.images)}
+        about = {"ticks": len(episode), "cameras": list(episode.images)}
         (temporary / "about.json").write_text(json.dumps(about))
         try:
             temporary.rename(entry)
@@ -124,6 +122,23 @@ class FrameCache:
 
     def _temporary(self) -> Path:
         return self.root / f".{os.getpid()}-{uuid.uuid4().hex}"
+
+
+def _identity(info: BagInfo) -> str:
+    """Return what tells the bag from any other, without reading all of it as `bag_hash` does.
+
+    metadata.yaml has the times of the messages to the nanosecond, the end of an MCAP file those of each
+    chunk; a file that was changed later has another time of change.
+    """
+    digest = hashlib.sha256((info.path / "metadata.yaml").read_bytes())
+    for file in info.files:
+        state = file.stat()
+        digest.update(f"{state.st_size} {state.st_mtime_ns}".encode())
+        with file.open("rb") as stream:
+            for block in range(SAMPLED_BLOCKS):
+                stream.seek(block * max(0, state.st_size - SAMPLE_BYTES) // (SAMPLED_BLOCKS - 1))
+                digest.update(stream.read(SAMPLE_BYTES))
+    return digest.hexdigest()
 
 
 def _load(entry: Path, info: BagInfo) -> Episode | None:
@@ -153,7 +168,6 @@ def _read(entry: Path, info: BagInfo) -> Episode:
         task=info.task,
         outcome=info.outcome,
         contract=info.contract,
-        bag_hash=about["bag_hash"],
         images=images,
         **arrays,
     )

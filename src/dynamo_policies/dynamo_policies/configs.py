@@ -16,6 +16,8 @@ from dynamo_policies.errors import ConfigError, UnknownNameError
 
 T = TypeVar("T")
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where there is one
+
 
 def load_config(cls: type[T], path: Path | str) -> T:
     """Return `cls` made from the YAML file at `path`.
@@ -38,7 +40,7 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
 def parse_yaml(text: str, *, where: str) -> dict[str, Any]:
     """Return the mapping in the YAML `text`; `where` names its place in errors."""
     try:
-        loaded = yaml.safe_load(text)
+        loaded = yaml.load(text, Loader=LOADER)  # noqa: S506  # a safe loader
     except yaml.YAMLError as error:
         raise ConfigError(f"{where} is not valid YAML: {error}") from error
     if not isinstance(loaded, dict):

@@ -1,11 +1,12 @@
 """One episode of a bag, aligned to ticks: what the robot saw, where its tool was, what was commanded next.
 
-The ticks and their observations are the ones that `align.Aligner` gives live. The bag is read twice, once for
-the stamps and once for the images that ticks select, so that no other image is decoded.
+The ticks and their observations are the ones that `align.Aligner` gives live. Only the images
+that ticks select are decoded.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,6 @@ class Episode:
     path: Path
     task: str
     outcome: str
-    bag_hash: str
     contract: Contract
     tick_ns: IntArray  # (T,)
     images: dict[str, npt.NDArray[np.uint8]]  # camera, in contract order -> (T, H, W, 3) RGB
@@ -50,6 +50,11 @@ class Episode:
 
     def __len__(self) -> int:
         return len(self.tick_ns)
+
+    @functools.cached_property
+    def bag_hash(self) -> str:
+        """SHA-256 of the bag, computed when first asked for: that takes as long as reading the bag."""
+        return bag_hash(self.path)
 
 
 def load_episode(path: Path | str, frames: FrameSettings, contract: Contract | None = None) -> Episode:
@@ -82,10 +87,9 @@ def load_episode(path: Path | str, frames: FrameSettings, contract: Contract | N
         path=info.path,
         task=info.task,
         outcome=info.outcome,
-        bag_hash=bag_hash(path),
         contract=contract,
         tick_ns=ticks,
-        images=read_images(info, decoder, {name: tracks[name].places(ticks) for name in contract.cameras}),
+        images={name: read_images(info, decoder, name, tracks[name], ticks) for name in contract.cameras},
         state=state,
         valid=_all_fresh(contract, tracks, ticks),
         measured_position=position,

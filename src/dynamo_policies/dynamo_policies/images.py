@@ -35,6 +35,12 @@ LARGEST_PIXELS = 64 << 20
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 PNG_HEADER_BYTES = 24
 JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers after which the size stands
+TO_RGB = {
+    "bgr8": cv2.COLOR_BGR2RGB,
+    "rgba8": cv2.COLOR_RGBA2RGB,
+    "bgra8": cv2.COLOR_BGRA2RGB,
+    "mono8": cv2.COLOR_GRAY2RGB,
+}
 # What cv2.imdecode returns, by number of channels and size of a value.
 DECODED = {(1, 1): "mono8", (3, 1): "bgr8", (4, 1): "bgra8", (1, 2): "mono16"}
 
@@ -66,14 +72,8 @@ def to_rgb(pixels: npt.NDArray[Any], encoding: str) -> npt.NDArray[np.uint8]:
     """Return colour or grey `pixels` of 8 bits as (H, W, 3) RGB; `pixels` itself if that is what it is."""
     if encoding == "rgb8":
         return pixels
-    if encoding == "bgr8":
-        return np.ascontiguousarray(pixels[..., ::-1])
-    if encoding == "rgba8":
-        return np.ascontiguousarray(pixels[..., :3])
-    if encoding == "bgra8":
-        return np.ascontiguousarray(pixels[..., 2::-1])
-    if encoding == "mono8":
-        return np.repeat(pixels[..., None], 3, axis=2)
+    if encoding in TO_RGB:
+        return cv2.cvtColor(pixels, TO_RGB[encoding]).astype(np.uint8, copy=False)
     raise ImageError(f"encoding {encoding!r} is no colour; as colour possible: {', '.join(COLOURS)}")
 
 

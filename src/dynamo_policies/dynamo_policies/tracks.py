@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
 import struct
 from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +26,7 @@ from dynamo_policies.observation import FloatArray
 
 IntArray = npt.NDArray[np.int64]
 CDR_HEADER_BYTES = 4
+KEPT_BYTES = 128 << 20  # of a stream's images
 
 
 class Track:
@@ -34,6 +38,7 @@ class Track:
         self.stamps, first = np.unique(np.asarray(log.stamps, dtype=np.int64), return_index=True)
         self._places = np.asarray(log.places, dtype=np.int64)[first]
         self._values = np.asarray(log.values)[first] if log.values else np.zeros((0, 0))
+        self.kept = log.kept
 
     def stale(self, ticks: IntArray) -> npt.NDArray[np.bool_]:
         """Return for each tick whether its newest sample is missing or too old."""
@@ -64,6 +69,8 @@ class Log:
     stamps: list[int] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     values: list[npt.NDArray[np.generic]] = field(default_factory=list)
+    kept: dict[int, RawMessage] = field(default_factory=dict)  # place -> image that need not be read again
+    kept_bytes: int = 0  # of those that are in memory, not in a mapped file
 
 
 def read_tracks(info: BagInfo, decoder: Decoder) -> dict[str, Track]:
@@ -79,41 +86,75 @@ def read_tracks(info: BagInfo, decoder: Decoder) -> dict[str, Track]:
     logs = {name: Log() for streams in by_topic.values() for name in streams}
     places: Counter[str] = Counter()
     for raw in raw_messages(info, by_topic):
-        for name, stream in by_topic[raw.topic].items():
-            _log(logs[name], name, stream, raw, places[raw.topic], decoder)
+        streams, place = by_topic[raw.topic], places[raw.topic]
         places[raw.topic] += 1
+        message = None if all_images(streams.values()) else deserialize(raw)
+        for name, stream in streams.items():
+            _log(logs[name], name, stream, raw, place, message, decoder)
     return {name: Track(info.contract.streams[name], log) for name, log in logs.items()}
 
 
 def read_images(
-    info: BagInfo, decoder: Decoder, places: dict[str, IntArray]
-) -> dict[str, npt.NDArray[np.uint8]]:
-    """Return {camera: (T, H, W, 3)}, the images at `places`, {camera: (T,) as of `Track.places`}."""
+    info: BagInfo, decoder: Decoder, name: str, track: Track, ticks: IntArray
+) -> npt.NDArray[np.uint8]:
+    """Return camera `name`'s newest images at `ticks`, (T, H, W, 3); no other image is decoded.
+
+    Raises:
+        BagError: the bag can't be read.
+        DecodeError: an image does not fit the contract.
+    """
+    places = track.places(ticks)
     size = decoder.frames.size
-    images = {name: np.empty((len(wanted), size, size, 3), np.uint8) for name, wanted in places.items()}
-    names = {info.contract.streams[name].topic: name for name in places}
-    seen: Counter[str] = Counter()
-    for raw in raw_messages(info, names):
-        name = names[raw.topic]
-        rows = np.flatnonzero(places[name] == seen[raw.topic])
-        seen[raw.topic] += 1
-        if len(rows):
-            sample = decoder.decode(name, deserialize(raw), raw.receive_ns)
-            assert sample is not None
-            images[name][rows] = sample.value
+    images = np.empty((len(ticks), size, size, 3), np.uint8)
+    for place, raw in _messages_at(info, decoder.contract.streams[name].topic, track, np.unique(places)):
+        sample = decoder.decode(name, deserialize(raw), raw.receive_ns)
+        assert sample is not None
+        images[places == place] = sample.value
     return images
 
 
-def _log(log: Log, name: str, stream: Stream, raw: RawMessage, place: int, decoder: Decoder) -> None:
+def _messages_at(
+    info: BagInfo, topic: str, track: Track, places: IntArray
+) -> Iterator[tuple[int, RawMessage]]:
+    """Yield the topic's messages at `places`, those that were not kept from the bag."""
+    missing = set()
+    for place in places.tolist():
+        if place in track.kept:
+            yield place, track.kept[place]
+        else:
+            missing.add(place)
+    if missing:
+        for place, raw in enumerate(raw_messages(info, [topic])):
+            if place in missing:
+                yield place, raw
+
+
+def all_images(streams: Collection[Stream]) -> bool:
+    """Whether a message of these streams, which share a topic, need not be deserialised for its stamp."""
+    return all(isinstance(stream, ImageStream) for stream in streams)
+
+
+def _log(
+    log: Log, name: str, stream: Stream, raw: RawMessage, place: int, message: Any, decoder: Decoder
+) -> None:
     if isinstance(stream, ImageStream):
         log.stamps.append(stamp_of_raw(name, stream, raw))
         log.places.append(place)
+        _keep(log, raw, place)
         return
-    sample = decoder.decode(name, deserialize(raw), raw.receive_ns)
+    sample = decoder.decode(name, message, raw.receive_ns)
     if sample is not None:
         log.stamps.append(sample.stamp_ns)
         log.places.append(place)
         log.values.append(sample.value)
+
+
+def _keep(log: Log, raw: RawMessage, place: int) -> None:
+    """Keep an image for later where that costs no memory, or little."""
+    mapped = isinstance(raw.data, memoryview) and isinstance(raw.data.obj, mmap.mmap)
+    log.kept_bytes += 0 if mapped else len(raw.data)
+    if mapped or log.kept_bytes <= KEPT_BYTES:
+        log.kept[place] = raw
 
 
 def stamp_of_raw(name: str, stream: Stream, raw: RawMessage) -> int:

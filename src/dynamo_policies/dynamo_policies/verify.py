@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from dynamo_policies.bag_quality import SMALLEST, measure_decoding
 from dynamo_policies.bags import BagInfo, check_contract, read_info
 from dynamo_policies.contract import Contract, Stream
 from dynamo_policies.episodes import load_episode
 from dynamo_policies.errors import DynamoError
-from dynamo_policies.quality import SMALLEST, StreamQuality, measure
+from dynamo_policies.bag_quality import SMALLEST, StreamQuality, measure
 
 LEAST_RATE = 0.8  # of the contract's
 LEAST_VALID = 0.95  # of an episode's ticks
@@ -36,7 +37,7 @@ def verify(path: Path | str, expected: Contract | None = None) -> Findings:
         info = read_info(path, expected)
         if expected is not None:
             check_contract(info, expected)
-        measured = measure(info, decode=True)
+        measured = measure_decoding(info)
         if info.foreign:
             found.warnings.append("has no contract of its own; read by the one given")
         found.errors.extend(_missing(info, measured.counts))
@@ -72,8 +73,8 @@ def _check_stream(name: str, stream: Stream, quality: StreamQuality, found: Find
         found.warnings.append(
             f"stream {name!r}: its clock jumps by {quality.clock_step_ms / 1e3:.1f} s against the recorder's"
         )
-    if quality.frozen_ms > FROZEN_MS:
-        found.warnings.append(f"stream {name!r} shows the same image for {quality.frozen_ms:.0f} ms")
+    if quality.same_ms > FROZEN_MS:
+        found.warnings.append(f"stream {name!r} shows the same image for {quality.same_ms:.0f} ms")
     if stream.max_age_ms is not None and quality.rate_hz < LEAST_RATE * stream.rate_hz:
         found.errors.append(
             f"stream {name!r} has {quality.rate_hz:.1f} Hz; the contract says {stream.rate_hz:g}"
