@@ -18,6 +18,7 @@ import yaml
 
 from dynamo_policies.configs import build, parse_yaml, read_yaml
 from dynamo_policies.errors import ConfigError, UnknownNameError
+from dynamo_policies.limits import QualityLimits
 
 Reliability = Literal["reliable", "best_effort"]
 Role = Literal["observation", "action", "extra"]
@@ -202,6 +203,7 @@ class Contract:
     arm: ArmSink
     gripper: GripperSink
     proprioception: tuple[str, ...] = field(default=("arm", "gripper"))
+    quality: QualityLimits = field(default_factory=QualityLimits)
 
     def __post_init__(self) -> None:
         check_rate("policy_rate_hz", self.policy_rate_hz)
@@ -213,6 +215,7 @@ class Contract:
         )
         _check_topics(self.streams)
         self._check_rates()
+        self.quality.check_streams(self.streams)
         possible = [name for name, stream in self.observed.items() if isinstance(stream, JointStream)]
         for name in self.proprioception:
             if name not in possible:
@@ -291,9 +294,11 @@ class Contract:
     def hash(self) -> str:
         """SHA-256 of the values and of the order of streams, which is the order of a policy's inputs.
 
-        Comments, defaults left out and the order of other keys do not count.
+        Comments, defaults left out, the order of other keys and the thresholds of quality do not count: who
+        judges more strictly can still use what was recorded and trained before.
         """
-        canonical = json.dumps([self.to_dict(), list(self.streams)], sort_keys=True, separators=(",", ":"))
+        values = {key: value for key, value in self.to_dict().items() if key != "quality"}
+        canonical = json.dumps([values, list(self.streams)], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 

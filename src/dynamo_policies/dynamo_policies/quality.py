@@ -1,127 +1,205 @@
-"""How good the streams of a bag are: rate, jitter, gaps, repeated and returning stamps, frozen images."""
+"""How good a stream is, measured message by message in constant memory, live and from bags alike."""
 
 from __future__ import annotations
 
-import struct
-import zlib
-from collections import Counter
-from dataclasses import dataclass, field
+import math
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from dynamo_policies.bags import BagInfo, RawMessage, check_types, deserialize, raw_messages, streams_by_topic
-from dynamo_policies.contract import ImageStream, Stream
-from dynamo_policies.decode import Decoder, FrameSettings
-from dynamo_policies.tracks import CDR_HEADER_BYTES, stamp_of_raw
-
-SMALLEST = FrameSettings(8)
+SECOND_NS = 1_000_000_000
+KEPT = 512  # of the values that a median is taken of
+REMEMBERED = 256  # stamps, of which one that comes again is a repeated one
+MISSED = 1.75  # Periods between two messages, from where on one is missing; less may be jitter.
+LEAST_DRIFT_S = 30.0  # Drift over less time would be noise.
 
 
 class StreamQuality(NamedTuple):
-    """One stream of a bag, by its stamps; NaN where two messages would be needed."""
+    """What was measured of one stream; NaN where it takes more messages than there were.
+
+    Times between messages are by their stamps, those of receipt by the recorder's clock.
+    """
 
     messages: int
     rate_hz: float
     jitter_ms: float  # standard deviation of the time between stamps
+    p99_ms: float  # 99 % of the times between stamps are shorter
     gap_ms: float  # the longest time between stamps
+    silent_ms: float  # the longest time without a message by receipt, begin and end of the recording included
+    missing: int  # messages that were due at the contract's rate and are not there
     repeated: int  # stamps that were there before
     returns: int  # stamps before the last one received
     return_ms: float  # the longest way back
-    clock_step_ms: float  # largest change, between messages, of the time from stamp to receipt
+    age_ms: float  # receipt less stamp, median: the way to the recorder and the offset of the clocks
+    oldest_ms: float  # receipt less stamp, largest
+    drift_ms_min: float  # change of the age in a minute
+    clock_step_ms: float  # largest change of the age from message to message
     frozen: int  # images that are the same as the one before
-    frozen_ms: float  # the longest time without a new image
+    same_ms: float  # the longest time with the same image…
+    frozen_ms: float  # …and the longest while the arm moved
 
 
-@dataclass
-class _Log:
-    stamps: list[int] = field(default_factory=list)
-    received: list[int] = field(default_factory=list)
-    images: list[int] = field(default_factory=list)  # checksums
+class Thinned:
+    """A constant number of values, evenly spread over all that were added."""
+
+    def __init__(self, limit: int = KEPT) -> None:
+        self._limit, self._step, self._count = limit, 1, 0
+        self._values: list[float] = []
+
+    def add(self, value: float) -> None:
+        """Take a value in."""
+        if self._count % self._step == 0:
+            self._values.append(value)
+            if len(self._values) >= self._limit:
+                del self._values[1::2]
+                self._step *= 2
+        self._count += 1
+
+    def values(self) -> npt.NDArray[np.float64]:
+        """Return what was kept, in the order it came."""
+        return np.asarray(self._values, dtype=np.float64)
+
+    def percentile(self, percent: float) -> float:
+        """Return a percentile of what was kept, NaN where nothing was."""
+        return float(np.percentile(self._values, percent)) if self._values else math.nan
 
 
-class BagQuality(NamedTuple):
-    """The streams of a bag by name, and how many messages its files hold by topic."""
+class Spread:
+    """Mean, deviation and percentiles of positive durations; percentiles to 5 %."""
 
-    streams: dict[str, StreamQuality]
-    counts: dict[str, int]
+    PER_DECADE, DECADES = 50, 10  # from a microsecond to some hours
 
+    def __init__(self) -> None:
+        self.count, self.largest = 0, math.nan
+        self._mean = self._squares = 0.0
+        self._bins = [0] * (self.PER_DECADE * self.DECADES + 1)
 
-def measure(info: BagInfo, *, decode: bool) -> BagQuality:
-    """Return the quality of the observation and action streams; `decode` decodes every message besides.
+    def add(self, nanoseconds: int) -> None:
+        """Take a duration in."""
+        self.count += 1
+        # Welford, "Note on a method for calculating corrected sums of squares and products", 1962.
+        step = nanoseconds - self._mean
+        self._mean += step / self.count
+        self._squares += step * (nanoseconds - self._mean)
+        self.largest = float(nanoseconds) if self.count == 1 else max(self.largest, float(nanoseconds))
+        place = int(math.log10(max(nanoseconds, 1000) / 1000) * self.PER_DECADE)
+        self._bins[min(place, len(self._bins) - 1)] += 1
 
-    Raises:
-        MissingTopicError: a stream's topic is not in the bag.
-        BagError: the bag can't be read.
-        DecodeError: a message does not fit the contract.
-    """
-    by_topic = streams_by_topic(info.contract)
-    check_types(info, {topic: streams.values() for topic, streams in by_topic.items()})
-    logs = {name: _Log() for streams in by_topic.values() for name in streams}
-    counts: Counter[str] = Counter()
-    decoder = Decoder(info.contract, SMALLEST)
-    for raw in raw_messages(info, by_topic):
-        counts[raw.topic] += 1
-        for name, stream in by_topic[raw.topic].items():
-            _log(logs[name], name, stream, raw, decoder if decode else None)
-    return BagQuality({name: _quality(log) for name, log in logs.items()}, dict(counts))
+    @property
+    def deviation(self) -> float:
+        """Standard deviation, ns; NaN of nothing."""
+        return math.sqrt(self._squares / self.count) if self.count else math.nan
 
-
-def _log(log: _Log, name: str, stream: Stream, raw: RawMessage, decoder: Decoder | None) -> None:
-    if isinstance(stream, ImageStream):
-        if decoder is not None:
-            decoder.decode(name, deserialize(raw), raw.receive_ns)
-        log.images.append(_checksum(raw.data))
-    elif _decodes_to_nothing(name, stream, raw, decoder):
-        return
-    log.stamps.append(stamp_of_raw(name, stream, raw))
-    log.received.append(raw.receive_ns)
+    def percentile(self, percent: float) -> float:
+        """Return the duration, ns, below which `percent` of them lie; NaN of nothing."""
+        wanted, seen = self.count * percent / 100, 0
+        for place, number in enumerate(self._bins):
+            seen += number
+            if number and seen >= wanted:
+                return float(min(self.largest, 1000 * 10 ** ((place + 1) / self.PER_DECADE)))
+        return math.nan
 
 
-def _decodes_to_nothing(name: str, stream: Stream, raw: RawMessage, decoder: Decoder | None) -> bool:
-    """Whether the message is another stream's of the same topic."""
-    joints = getattr(stream, "joints", None)
-    if decoder is not None:
-        return decoder.decode(name, deserialize(raw), raw.receive_ns) is None
-    return joints is not None and not set(joints) & set(deserialize(raw).name)
+class StreamMeter:
+    """Measures one stream; `rate_hz` is what its contract says, None where nothing is due at any time."""
 
+    def __init__(self, rate_hz: float | None) -> None:
+        self._period_ns = None if rate_hz is None else SECOND_NS / rate_hz
+        self._between, self._ages, self._received = Spread(), Thinned(), Thinned()
+        self._known: deque[int] = deque(maxlen=REMEMBERED)
+        self._repeated = self._returns = self._return_ns = self._missing = self._messages = 0
+        self._first_ns = self._newest_ns = self._last_ns = 0  # stamps: oldest, newest, last received
+        self._came_ns = self._began_ns = self._silent_ns = 0
+        self._oldest_ns, self._step_ns = -math.inf, 0
+        self._frozen = self._same_ns = self._frozen_ns = 0
+        self._image_ns = 0
+        self._moving_since_ns: int | None = None
 
-def _checksum(data: memoryview | bytes) -> int:
-    """Return a checksum of a message past its header, whose stamp always changes."""
-    if len(data) < CDR_HEADER_BYTES + 12:
-        return zlib.crc32(data)
-    (frame_id,) = struct.unpack_from("<I" if data[1] & 1 else ">I", data, CDR_HEADER_BYTES + 8)
-    return zlib.crc32(memoryview(data)[CDR_HEADER_BYTES + 12 + frame_id :])
+    def add(self, stamp_ns: int, receive_ns: int, *, same: bool = False, moved: bool = False) -> None:
+        """Take a message in.
 
+        `same`: it is an image equal to the one before. `moved`: the arm is not where it was when the image
+        came for the first time.
+        """
+        self._see_age(receive_ns - stamp_ns, receive_ns)
+        self._see_image(stamp_ns, same=same, moved=moved)
+        if self._messages:
+            self._see_order(stamp_ns)
+            self._silent_ns = max(self._silent_ns, receive_ns - self._came_ns)
+        else:
+            self._first_ns = self._newest_ns = stamp_ns
+            self._began_ns = receive_ns
+        self._known.append(stamp_ns)
+        self._messages += 1
+        self._last_ns, self._came_ns = stamp_ns, receive_ns
 
-def _quality(log: _Log) -> StreamQuality:
-    stamps = np.asarray(log.stamps, dtype=np.int64)
-    unique = np.unique(stamps)
-    between, order = np.diff(unique) / 1e6, np.diff(stamps) / 1e6
-    delay = np.diff(np.asarray(log.received, dtype=np.int64) - stamps) / 1e6
-    enough = len(between) > 0
-    images = np.asarray(log.images, dtype=np.int64)
-    same = images[1:] == images[:-1]
-    return StreamQuality(
-        messages=len(stamps),
-        rate_hz=1e3 / float(between.mean()) if enough else float("nan"),
-        jitter_ms=float(between.std()) if enough else float("nan"),
-        gap_ms=float(between.max()) if enough else float("nan"),
-        repeated=len(stamps) - len(unique),
-        returns=int((order < 0).sum()),
-        return_ms=float(-order.min(initial=0.0)),
-        clock_step_ms=float(np.abs(delay).max(initial=0.0)),
-        frozen=int(same.sum()),
-        frozen_ms=_longest_frozen_ms(same, stamps),
-    )
+    def report(self, start_ns: int | None = None, end_ns: int | None = None) -> StreamQuality:
+        """Return what was measured, in a recording from `start_ns` to `end_ns` by receipt."""
+        unique = self._messages - self._repeated
+        span_ns = self._newest_ns - self._first_ns
+        return StreamQuality(
+            messages=self._messages,
+            rate_hz=(unique - 1) * SECOND_NS / span_ns if span_ns and unique > 1 else math.nan,
+            jitter_ms=self._between.deviation / 1e6,
+            p99_ms=self._between.percentile(99) / 1e6,
+            gap_ms=self._between.largest / 1e6,
+            silent_ms=self._silence(start_ns, end_ns) / 1e6,
+            missing=self._missing,
+            repeated=self._repeated,
+            returns=self._returns,
+            return_ms=self._return_ns / 1e6,
+            age_ms=self._ages.percentile(50) / 1e6,
+            oldest_ms=self._oldest_ns / 1e6 if self._messages else math.nan,
+            drift_ms_min=self._drift(),
+            clock_step_ms=self._step_ns / 1e6,
+            frozen=self._frozen,
+            same_ms=self._same_ns / 1e6,
+            frozen_ms=self._frozen_ns / 1e6,
+        )
 
+    def _see_order(self, stamp_ns: int) -> None:
+        if stamp_ns < self._last_ns:
+            self._returns += 1
+            self._return_ns = max(self._return_ns, self._last_ns - stamp_ns)
+        if stamp_ns in self._known:
+            self._repeated += 1
+        elif (ahead_ns := stamp_ns - self._newest_ns) > 0:
+            self._between.add(ahead_ns)
+            if self._period_ns is not None and ahead_ns > MISSED * self._period_ns:
+                self._missing += round(ahead_ns / self._period_ns) - 1
+        self._first_ns, self._newest_ns = min(self._first_ns, stamp_ns), max(self._newest_ns, stamp_ns)
 
-def _longest_frozen_ms(same: np.ndarray, stamps: np.ndarray) -> float:
-    """Return the longest time from an image to the last one in a row that equals it."""
-    longest = 0
-    first = 0
-    for index, equal in enumerate(same, start=1):
-        if not equal:
-            first = index
-        longest = max(longest, int(stamps[index] - stamps[first]))
-    return longest / 1e6
+    def _see_age(self, age_ns: int, receive_ns: int) -> None:
+        if self._messages:
+            self._step_ns = max(self._step_ns, abs(age_ns - (self._came_ns - self._last_ns)))
+        self._oldest_ns = max(self._oldest_ns, age_ns)
+        self._ages.add(age_ns)
+        self._received.add(receive_ns / SECOND_NS)
+
+    def _see_image(self, stamp_ns: int, *, same: bool, moved: bool) -> None:
+        if not same:
+            self._image_ns, self._moving_since_ns = stamp_ns, None
+            return
+        self._frozen += 1
+        self._same_ns = max(self._same_ns, stamp_ns - self._image_ns)
+        if moved and self._moving_since_ns is None:
+            self._moving_since_ns = stamp_ns
+        if self._moving_since_ns is not None:
+            self._frozen_ns = max(self._frozen_ns, stamp_ns - self._moving_since_ns)
+
+    def _silence(self, start_ns: int | None, end_ns: int | None) -> float:
+        if not self._messages:
+            return math.nan if start_ns is None or end_ns is None else float(end_ns - start_ns)
+        begin = 0 if start_ns is None else self._began_ns - start_ns
+        end = 0 if end_ns is None else end_ns - self._came_ns
+        return float(max(self._silent_ns, begin, end))
+
+    def _drift(self) -> float:
+        ages, received = self._ages.values() / 1e6, self._received.values()
+        quarter = len(ages) // 4
+        if not quarter or received[-1] - received[0] < LEAST_DRIFT_S:
+            return math.nan
+        minutes = float(np.median(received[-quarter:]) - np.median(received[:quarter])) / 60
+        return float(np.median(ages[-quarter:]) - np.median(ages[:quarter])) / minutes
