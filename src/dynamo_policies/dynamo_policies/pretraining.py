@@ -127,9 +127,9 @@ def pretrain(
 def make_objective(recipe: Recipe) -> Objective:
     """Return the objective and its encoder with the weights that the seed draws."""
     config = recipe.run
-    if recipe.objective.window > config.segment_length:
+    if recipe.objective.ticks > config.segment_length:
         raise ConfigError(
-            f"window {recipe.objective.window} is longer than segments of {config.segment_length}"
+            f"window {recipe.objective.ticks} is longer than segments of {config.segment_length}"
         )
     encoder = Encoder(
         EncoderConfig(

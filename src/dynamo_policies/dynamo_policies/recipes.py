@@ -9,8 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from dynamo_policies.configs import build, read_yaml
 from dynamo_policies.errors import ConfigError, UnknownNameError
-from dynamo_policies.objectives import OBJECTIVES
-from dynamo_policies.objectives.dynamo import DynamoConfig
+from dynamo_policies.objectives import OBJECTIVES, ObjectiveConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +55,7 @@ class Recipe(NamedTuple):
     """All settings of a run: those of the loop and those of the objective."""
 
     run: PretrainConfig
-    objective: DynamoConfig
+    objective: ObjectiveConfig
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from dynamo_policies.encoders import Encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """Settings of an objective."""
+
+    @property
+    def ticks(self) -> int:
+        """How long a segment has to be at least."""
+        return 1
 
 
 class Losses(NamedTuple):
@@ -20,10 +32,17 @@ class Losses(NamedTuple):
 class Objective(nn.Module):
     """A loss over segments of episodes that trains `encoder`.
 
-    Called with segments (B, T, V, H, W, 3) uint8: T consecutive ticks seen by V cameras.
+    Called with segments (B, T, V, H, W, 3) uint8: T consecutive ticks seen by V cameras. One that
+    `needs_actions` is called with the actions (B, T, A) of the ticks too, standardised.
     """
 
+    needs_actions: ClassVar[bool] = False
     encoder: Encoder
+
+    def __init__(self, config: Any, encoder: Encoder, generator: torch.Generator) -> None:  # noqa: ARG002  # for those that derive
+        """Train `encoder` by `config`; `generator` draws the first weights of all other networks."""
+        super().__init__()
+        self.encoder = encoder
 
     def forward(self, segments: Tensor) -> Losses:
         """Return the losses of `segments`."""

@@ -19,11 +19,11 @@ from torch.nn import functional
 from dynamo_policies.encoders import Encoder
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.nets.transformer import CausalTransformer, TransformerConfig
-from dynamo_policies.objectives.base import Losses, Objective
+from dynamo_policies.objectives.base import Losses, Objective, ObjectiveConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class DynamoConfig:
+class DynamoConfig(ObjectiveConfig):
     """Settings of DynaMo; the defaults are the recipe that worked on the simulated kitchen.
 
     `covariance`: `paper` divides the summed squared off-diagonal covariances by the feature size, `released`
@@ -54,6 +54,11 @@ class DynamoConfig:
         if self.inverse_in_ema and self.target != "ema":
             raise ConfigError("inverse_in_ema needs target: ema")
 
+    @property
+    def ticks(self) -> int:
+        """A segment holds at least one window."""
+        return self.window
+
 
 class Dynamo(Objective):
     """The objective of DynaMo over segments at least one window long.
@@ -63,9 +68,8 @@ class Dynamo(Objective):
     """
 
     def __init__(self, config: DynamoConfig, encoder: Encoder, generator: torch.Generator) -> None:
-        super().__init__()
+        super().__init__(config, encoder, generator)
         self.config = config
-        self.encoder = encoder
         features = encoder.config.feature_size
         self.inverse = CausalTransformer(self._sizes(features, config.latent_size, dropout=0.0), generator)
         self.forward_model = CausalTransformer(
