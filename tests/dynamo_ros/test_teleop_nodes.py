@@ -3,6 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 from control_msgs.action import GripperCommand
+from control_msgs.msg import JointJog
 from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionServer
 from rclpy.node import Node
@@ -166,3 +167,25 @@ def test_a_gamepad_moves_the_arm_while_its_deadman_is_held(
     start = Commander(contract).forward(START).position
     ros.until(lambda: arm.commanded and arm.commanded[-1].pose.position.x > start[0] + 0.03)
     assert arm.commanded[-1].pose.position.y == pytest.approx(start[1], abs=5e-3)
+
+
+def test_a_joint_jog_moves_its_joint_while_it_is_told(ros: Ros, teleop: TeleopNode, arm: Arm) -> None:
+    node = ros.node("jogger")
+    jogs = node.create_publisher(JointJog, "/teleop/joint_jog", 10)
+    wishes = node.create_publisher(JointState, "/teleop/target_gripper", 10)
+    jog = JointJog(joint_names=["joint7"], velocities=[0.5])
+
+    def tell() -> None:
+        wishes.publish(to_joint_state(["gripper"], [0.0], stamp_ns=0))
+        jogs.publish(jog)
+
+    timer = node.create_timer(0.02, tell)
+    ros.until(lambda: arm.joints[6] > 0.1, what="joint 7 to move")
+    np.testing.assert_allclose(arm.joints[:6], START[:6], atol=1e-6)
+    timer.cancel()
+    ros.spin(0.3)
+    held = arm.joints
+    jog.joint_names = ["joint9"]
+    timer.reset()
+    ros.spin(0.3)
+    np.testing.assert_array_equal(arm.joints, held)

@@ -87,7 +87,8 @@ class Commander:
         self._ik.reset(joints)
         self._gripper.forget()
         self._joints, self._pose = joints, self.forward(joints)
-        self._goal: Pose | None = None  # None: hold
+        self._goal: Pose | None = None  # None: hold, or jog
+        self._jog: FloatArray | None = None  # velocities, until `_at_ns`
         self._at_ns = now_ns
         self._aim_clipped: tuple[str, ...] = ()
         self._wish: float | None = None  # the gripper's, on its way to `_goal_wish` as the pose to `_goal`
@@ -122,13 +123,27 @@ class Commander:
             self.stop(f"target is not finite: {target}", kind="non_finite")
             return
         limited, self._aim_clipped = self._limiter.workspace(target)
-        self._goal, self._at_ns = limited.pose, at_ns
+        self._goal, self._jog, self._at_ns = limited.pose, None, at_ns
         self._goal_wish = limited.gripper
         self._wish = limited.gripper if self._wish is None else self._wish
 
+    def jog(self, velocity_rad_s: npt.ArrayLike, gripper: float, until_ns: int) -> None:
+        """Move the joints at these velocities (J,) until `until_ns`, as all limits allow, then hold.
+
+        Velocities that are not finite stop.
+        """
+        if not self.started:
+            return
+        velocity = np.array(velocity_rad_s, np.float64)
+        if not np.isfinite([*velocity, gripper]).all():
+            self.stop(f"jog is not finite: {velocity.tolist()}, gripper {gripper}", kind="non_finite")
+            return
+        self._goal, self._jog, self._at_ns = None, velocity, until_ns
+        self._wish = self._goal_wish = float(np.clip(gripper, 0.0, 1.0))
+
     def hold(self) -> None:
-        """Repeat the last joints until the next `aim`; not even the redundant joint moves."""
-        self._goal = None
+        """Repeat the last joints until the next `aim` or `jog`; not even the redundant joint moves."""
+        self._goal = self._jog = None
 
     def observe(self, measured_q: npt.ArrayLike, stamp_ns: int) -> None:
         """Take note of the measured joints (J,) rad; a lasting difference from the commanded ones stops."""
@@ -178,6 +193,8 @@ class Commander:
     def _advance(self, fraction: float, dt_s: float) -> ArmCommand | None:
         if self._missing():
             return self._command(self._joints, ("stale",))
+        if self._jog is not None and dt_s > 0.0 and self._now_ns <= self._at_ns:
+            return self._jogged(self._jog, dt_s)
         if self._goal is None or dt_s == 0.0:
             return self._command(self._joints, ())
         wanted, slow = self._limiter.approach(self._pose, self._goal, fraction=fraction, dt_s=dt_s)
@@ -197,6 +214,15 @@ class Commander:
         if self._wish is not None:
             self._wish += fraction * (self._goal_wish - self._wish)
         return self._command(joints, (*self._aim_clipped, *slow, *limited))
+
+    def _jogged(self, velocity: FloatArray, dt_s: float) -> ArmCommand | None:
+        wanted, limited = self._limiter.joints(self._joints, self._joints + velocity * dt_s, dt_s=dt_s)
+        part, slow = self._limiter.tool_part(self._pose, self.forward(wanted), dt_s=dt_s)
+        joints = self._joints + part * (wanted - self._joints)
+        self._ik.reset(joints)
+        if self._first and not self._near_measured(joints):
+            return None
+        return self._command(joints, (*limited, *slow))
 
     def _near_measured(self, joints: FloatArray) -> bool:
         distance, within = float(np.abs(joints - self._measured).max()), self._arm.first_target_within_rad

@@ -71,6 +71,24 @@ class Limiter:
         clipped += [f"velocity of {self._joints[i]}" for i in np.flatnonzero(ratio > 1.0)]
         return last + (inside - last) / ratio.max(), tuple(clipped)
 
+    def tool_part(self, last: Pose, wanted: Pose, *, dt_s: float) -> tuple[float, tuple[str, ...]]:
+        """Return how much of a small step from `last` to `wanted` the tool may take in `dt_s`, 0 to 1.
+
+        None of it, if it leads out of the workspace, or farther out.
+        """
+        outside = [np.maximum(self._box[0] - p, p - self._box[1]) for p in (last.position, wanted.position)]
+        if (outside[1] > np.maximum(outside[0], 0.0)).any():
+            return 0.0, ("workspace",)
+        length = float(np.linalg.norm(wanted.position - last.position))
+        angle = (
+            Rotation.from_quat(wanted.quaternion) * Rotation.from_quat(last.quaternion).inv()
+        ).magnitude()
+        parts = {
+            "speed": self._speed * dt_s / max(length, 1e-12),
+            "turn": self._turn * dt_s / max(angle, 1e-12),
+        }
+        return min(1.0, *parts.values()), tuple(name for name, part in parts.items() if part < 1.0)
+
 
 def _shorten(vector: FloatArray, longest: float) -> tuple[FloatArray, bool]:
     length = float(np.linalg.norm(vector))

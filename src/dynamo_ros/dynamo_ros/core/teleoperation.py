@@ -18,6 +18,8 @@ SILENCE_NS = 250_000_000
 # Between two readings no arm gets farther than this: the xArm's own limit is 4 rad/s (xArm SDK), a reading
 # may be off by a little. Farther means that the arm was put elsewhere, as a simulated station's reset does.
 JUMP_RAD, JUMP_RAD_S = 0.1, 4.0
+# A jog lasts this long without the next; that of MoveIt Servo.
+JOG_NS = 100_000_000
 # A target is aimed at for one interval between targets ahead, within these bounds.
 SLOWEST_INTERVAL_NS = 100_000_000
 
@@ -58,15 +60,19 @@ class Teleoperation:
 
     def aim(self, pose: Pose, now_ns: int) -> None:
         """Take the tool's target that arrived at `now_ns`; engage if that has not been done."""
-        if self._gripper is None or self._measured is None or self.stopped is not None:
+        if self._gripper is None or not self._engage(now_ns):
             return
-        if self.engagement != "engaged":
-            self._commander.start(self._measured, now_ns)
-            self.engagement = "engaged"
         interval_ns = self._period_ns if self._target_ns is None else now_ns - self._target_ns
         ahead_ns = min(max(interval_ns, self._period_ns), SLOWEST_INTERVAL_NS)
         self._target_ns = now_ns
         self._commander.aim(Target(pose, self._gripper), now_ns + ahead_ns)
+
+    def jog(self, velocity_rad_s: npt.ArrayLike, now_ns: int) -> None:
+        """Take joint velocities (J,) rad/s that arrived at `now_ns`; engage if that has not been done."""
+        if self._gripper is None or not self._engage(now_ns):
+            return
+        self._target_ns = now_ns
+        self._commander.jog(velocity_rad_s, self._gripper, now_ns + JOG_NS)
 
     def step(self, now_ns: int) -> ArmCommand | None:
         """Return the command for `now_ns`, if any; due `contract.arm.rate_hz` times a second."""
@@ -83,6 +89,14 @@ class Teleoperation:
         """Clear the stop; the next target engages."""
         self._commander.clear()
         self._let_go()
+
+    def _engage(self, now_ns: int) -> bool:
+        if self._measured is None or self.stopped is not None:
+            return False
+        if self.engagement != "engaged":
+            self._commander.start(self._measured, now_ns)
+            self.engagement = "engaged"
+        return True
 
     def _has_jumped(self, measured: FloatArray, stamp_ns: int) -> bool:
         if self._measured is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from control_msgs.msg import JointJog
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -9,6 +10,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from dynamo_policies.observation import Sample
+from dynamo_ros.core.joint_jog import JogError, jog_velocities
 from dynamo_ros.core.teleoperation import Teleoperation
 from dynamo_ros.locations import find_contract
 from dynamo_ros.nodes.commands import CommandPublisher
@@ -18,10 +20,11 @@ from dynamo_ros.nodes.qos import COMMANDS
 from dynamo_ros.nodes.spin import run
 
 POSE_TOPIC, GRIPPER_TOPIC = "/teleop/target_pose", "/teleop/target_gripper"
+JOG_TOPIC = "/teleop/joint_jog"
 
 
 class TeleopNode(Node):
-    """Feeds targets and measured joints to a Teleoperation and publishes the commands that it returns.
+    """Feeds targets, jogs and measured joints to a Teleoperation and publishes the commands that it returns.
 
     Parameters: `contract` (name or path). Services: `~/stop` and `~/rearm`.
     """
@@ -29,12 +32,13 @@ class TeleopNode(Node):
     def __init__(self, overrides: list[Parameter] | None = None) -> None:
         super().__init__("teleop_node", parameter_overrides=overrides)
         contract = find_contract(self.declare_parameter("contract", "xarm_kitchen").value)
-        self._frame = contract.base_frame
+        self._frame, self._arm_joints = contract.base_frame, contract.arm.joints
         self._teleoperation = Teleoperation(contract)
         self._commands = CommandPublisher(self, contract)
         self._joints = JointReader(self, contract, [contract.arm_stream], self._observe)
         self.create_subscription(PoseStamped, POSE_TOPIC, self._aim, COMMANDS)
         self.create_subscription(JointState, GRIPPER_TOPIC, self._wish, COMMANDS)
+        self.create_subscription(JointJog, JOG_TOPIC, self._jog, COMMANDS)
         self.create_service(Trigger, "~/stop", self._stop)
         self.create_service(Trigger, "~/rearm", self._rearm)
         self.create_timer(contract.arm.period_ns / 1e9, self._step)
@@ -54,6 +58,14 @@ class TeleopNode(Node):
     def _wish(self, message: JointState) -> None:
         if len(message.position) == 1:
             self._teleoperation.wish(message.position[0])
+
+    def _jog(self, message: JointJog) -> None:
+        try:
+            velocities = jog_velocities(self._arm_joints, message.joint_names, message.velocities)
+        except JogError as error:
+            self.get_logger().error(f"{JOG_TOPIC}: {error}", throttle_duration_sec=1.0)
+            return
+        self._teleoperation.jog(velocities, now_ns(self.get_clock()))
 
     def _step(self) -> None:
         stamp_ns = now_ns(self.get_clock())
