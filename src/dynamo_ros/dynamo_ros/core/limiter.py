@@ -79,14 +79,12 @@ class Limiter:
         outside = [np.maximum(self._box[0] - p, p - self._box[1]) for p in (last.position, wanted.position)]
         if (outside[1] > np.maximum(outside[0], 0.0)).any():
             return 0.0, ("workspace",)
-        length = float(np.linalg.norm(wanted.position - last.position))
-        angle = (
-            Rotation.from_quat(wanted.quaternion) * Rotation.from_quat(last.quaternion).inv()
-        ).magnitude()
-        parts = {
-            "speed": self._speed * dt_s / max(length, 1e-12),
-            "turn": self._turn * dt_s / max(angle, 1e-12),
+        turned = Rotation.from_quat(wanted.quaternion) * Rotation.from_quat(last.quaternion).inv()
+        needed_s = {
+            "speed": float(np.linalg.norm(wanted.position - last.position)) / self._speed,
+            "turn": float(turned.magnitude()) / self._turn,
         }
+        parts = {name: dt_s / max(seconds, 1e-12) for name, seconds in needed_s.items()}
         return min(1.0, *parts.values()), tuple(name for name, part in parts.items() if part < 1.0)
 
 
