@@ -1,7 +1,8 @@
 """Image encoders: uint8 frames in, feature vectors out, and how they are kept on disk.
 
-An encoder file is two files: `encoder.safetensors` (weights under torchvision's names) and `encoder.json`
-(what it is and where it came from). A random, never trained encoder is an encoder like any other.
+An encoder file is two files: `encoder.safetensors` (weights under torchvision's or timm's names) and
+`encoder.json` (what it is and where it came from). A random, never trained encoder is an encoder like any
+other.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dynamo_policies.configs import build
 from dynamo_policies.decode import FrameSettings
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.nets.resnet import CHANNELS, ResNet18
+from dynamo_policies.nets.vit import VITS, VisionTransformer
 from dynamo_policies.tensorfiles import (
     TensorFileError,
     file_hash,
@@ -33,6 +35,7 @@ from dynamo_policies.tensorfiles import (
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 WEIGHTS_FILE = "encoder.safetensors"
+Kind = Literal["resnet18", "vit_b16", "vit_s16", "vit_t16", "vit_t8"]
 RECORD_FILE = "encoder.json"
 
 
@@ -40,11 +43,11 @@ RECORD_FILE = "encoder.json"
 class EncoderConfig:
     """What an encoder is: its kind, the square image it was made for (pixels), its first weights' seed.
 
-    `channels` are those of the first convolution; 64 is the published ResNet-18, fewer make it narrower and
-    faster.
+    `channels` are those of a ResNet's first convolution; 64 is the published one, fewer make it narrower and
+    faster. A vision transformer (`vit_...`) has the sizes in `nets.vit.VITS` and takes no notice of them.
     """
 
-    kind: Literal["resnet18"] = "resnet18"
+    kind: Kind = "resnet18"
     image_size: int = 96
     crop: Literal["center", "none"] = "center"
     channels: int = CHANNELS
@@ -53,7 +56,11 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         if self.image_size < 32:
             raise ConfigError(
-                f"image_size {self.image_size} is too small for resnet18; at least 32 is possible"
+                f"image_size {self.image_size} is too small for {self.kind}; at least 32 is possible"
+            )
+        if self.kind in VITS and self.image_size % (patch := VITS[self.kind].patch):
+            raise ConfigError(
+                f"image_size {self.image_size} is not a multiple of {self.kind}'s patch of {patch}"
             )
         if self.channels < 1:
             raise ConfigError(f"channels {self.channels} is not at least 1")
@@ -61,7 +68,7 @@ class EncoderConfig:
     @property
     def feature_size(self) -> int:
         """How many numbers describe one image."""
-        return 8 * self.channels
+        return VITS[self.kind].width if self.kind in VITS else 8 * self.channels
 
     @property
     def frames(self) -> FrameSettings:
@@ -83,7 +90,10 @@ class EncoderRecord:
 
 
 class Encoder(nn.Module):
-    """Images (..., H, W, 3), uint8 or float in 0..1, to features (..., 8 * channels); normalises inside."""
+    """Images (..., H, W, 3), uint8 or float in 0..1, to features (..., feature_size); normalises inside.
+
+    Features are the mean of a ResNet's last feature map or the class token of a vision transformer.
+    """
 
     mean: Tensor
     std: Tensor
@@ -91,24 +101,32 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.trunk = ResNet18(torch.Generator().manual_seed(config.seed), channels=config.channels)
+        self.trunk = make_trunk(config)
         self.register_buffer("mean", torch.tensor(MEAN), persistent=False)
         self.register_buffer("std", torch.tensor(STD), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return features (..., 8 * channels) in the dtype of the weights."""
+        """Return features (..., feature_size) in the dtype of the weights."""
         leading = images.shape[:-3]
-        features: Tensor = self.trunk(self._normalised(images.reshape(-1, *images.shape[-3:])))
+        features: Tensor = self.trunk(self.normalised(images.reshape(-1, *images.shape[-3:])))
         return features.reshape(*leading, self.config.feature_size)
 
-    def _normalised(self, images: Tensor) -> Tensor:
+    def normalised(self, images: Tensor) -> Tensor:
         """(N, H, W, 3) uint8 or 0..1 to (N, 3, H, W), which is channels_last in memory without a copy."""
-        weight = self.trunk.conv1.weight
+        weight = next(self.trunk.parameters())
         precision = weight.dtype if weight.dtype == torch.float64 else torch.float32
         scaled = images.to(precision)
         if images.dtype == torch.uint8:
             scaled = scaled / 255.0
         return ((scaled - self.mean) / self.std).to(weight.dtype).permute(0, 3, 1, 2)
+
+
+def make_trunk(config: EncoderConfig) -> ResNet18 | VisionTransformer:
+    """Return the network of `config` with the weights that its seed draws."""
+    generator = torch.Generator().manual_seed(config.seed)
+    if config.kind in VITS:
+        return VisionTransformer(VITS[config.kind], config.image_size, generator)
+    return ResNet18(generator, channels=config.channels)
 
 
 class LoadedEncoder(NamedTuple):
@@ -151,7 +169,7 @@ def load_encoder(path: Path | str) -> LoadedEncoder:
 
 
 def encoder_from(config: EncoderConfig, tensors: Mapping[str, Tensor], *, where: str) -> Encoder:
-    """Return an encoder of `config` holding `tensors` (torchvision's names), frozen, in evaluation mode."""
+    """Return an encoder of `config` holding `tensors` (the trunk's names), frozen, in evaluation mode."""
     encoder = Encoder(config)
     fill(encoder.trunk, tensors, where=where)
     return _frozen(encoder)
