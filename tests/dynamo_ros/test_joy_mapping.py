@@ -87,6 +87,16 @@ def test_the_gripper_begins_as_it_is() -> None:
     assert target.gripper == 1.0
 
 
+def test_the_gripper_stays_as_told_when_the_deadman_is_pressed_again() -> None:
+    joy = mapping("gamepad")
+    targets = []
+    for gripper, deadman in ((False, True), (True, True), (False, False), (False, True)):
+        joy.joy([0.0] * 6, press("gamepad", gripper=gripper, deadman=deadman), 0)
+        # Around something wide it reads as open.
+        targets.append(joy.step(MEASURED, 0, gripper_closed=False))
+    assert [None if target is None else target.gripper for target in targets] == [0.0, 1.0, None, 1.0]
+
+
 def test_a_gamepad_that_falls_silent_counts_as_released() -> None:
     joy = mapping("gamepad")
     joy.joy([0.0, 1.0, 0.0, 0.0, 0.0, 0.0], press("gamepad"), 0)

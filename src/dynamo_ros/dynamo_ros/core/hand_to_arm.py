@@ -13,6 +13,7 @@ from dynamo_policies.errors import ConfigError
 from dynamo_policies.observation import Pose, Target
 from dynamo_ros.core.hand_tracking import Hand, Level, hand_frame, tip_gaps
 from dynamo_ros.core.pinch import PinchReader
+from dynamo_ros.core.toggle import GripperToggle
 
 FloatArray = npt.NDArray[np.float64]
 Matrix = tuple[float, ...]  # 9 numbers, row by row
@@ -89,8 +90,7 @@ class HandToArm:
         self._place: tuple[FloatArray, FloatArray] | None = None  # wrist and axes
         self._anchor: _Anchor | None = None
         self._target: Pose | None = None
-        self._toggle_due = False
-        self._closed: bool | None = None
+        self._gripper = GripperToggle()
         self.engaged = False
         self.reason = "not engaged yet"  # why it is paused
 
@@ -114,7 +114,7 @@ class HandToArm:
             else:
                 self._engage()
         elif pinched == GRIPPER_FINGER and self.engaged:
-            self._toggle_due = not self._toggle_due
+            self._gripper.press()
 
     def resolution(self, level: Level) -> None:
         """Take the headset's resolution: Low makes the tool move less than the hand."""
@@ -150,9 +150,7 @@ class HandToArm:
             begin = measured if self._target is None else self._target
             self._anchor, self._target = _Anchor(*self._place, begin), begin
         assert self._target is not None
-        was_closed = gripper_closed if self._closed is None else self._closed
-        self._closed, self._toggle_due = was_closed != self._toggle_due, False
-        return Target(self._target, float(self._closed))
+        return Target(self._target, self._gripper.step(measured_closed=gripper_closed))
 
     def _engage(self) -> None:
         if self._heard_ns is None:
@@ -161,7 +159,8 @@ class HandToArm:
             self.engaged = True
 
     def _stop(self, reason: str) -> None:
-        self.engaged, self._anchor, self._target, self._toggle_due = False, None, None, False
+        self.engaged, self._anchor, self._target = False, None, None
+        self._gripper.release()
         self.reason = reason
 
     def _lose(self, reason: str) -> None:

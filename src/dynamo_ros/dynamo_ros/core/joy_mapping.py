@@ -13,6 +13,7 @@ from dynamo_policies.contract import GripperSink
 from dynamo_policies.errors import UnknownNameError
 from dynamo_policies.observation import Pose, Target
 from dynamo_ros.core.jogging import jogged
+from dynamo_ros.core.toggle import GripperToggle
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -77,7 +78,8 @@ class JoyMapping:
     def __init__(self, layout: JoyLayout, *, speed_m_s: float, turn_rad_s: float) -> None:
         self._layout, self._speed, self._turn = layout, speed_m_s, turn_rad_s
         self._deflection: FloatArray = np.zeros(6)
-        self._deadman = self._gripper_pressed = self._closed = False
+        self._deadman = self._gripper_pressed = False
+        self._gripper = GripperToggle()
         self._heard_ns = self._stepped_ns = 0
         self._pose: Pose | None = None
 
@@ -87,24 +89,23 @@ class JoyMapping:
         self._deadman = _pressed(buttons, self._layout.deadman)
         pressed = _pressed(buttons, self._layout.gripper)
         if pressed and not self._gripper_pressed and self._deadman:
-            self._closed = not self._closed
+            self._gripper.press()
         self._gripper_pressed = pressed
         self._heard_ns = now_ns
 
     def step(self, measured: Pose, now_ns: int, *, gripper_closed: bool = False) -> Target | None:
         """Return the target for `now_ns`, None without the deadman.
 
-        `gripper_closed` is what the gripper does when the deadman is pressed: it stays so until its button
-        is.
+        `gripper_closed` is what the gripper does: it stays so until its button is pressed, and then as told.
         """
         if not self._holds_deadman(now_ns):
             self._pose = None
             return None
         if self._pose is None:
-            self._pose, self._stepped_ns, self._closed = measured, now_ns, gripper_closed
+            self._pose, self._stepped_ns = measured, now_ns
         self._pose = self._moved(self._pose, now_ns)
         self._stepped_ns = now_ns
-        return Target(self._pose, float(self._closed))
+        return Target(self._pose, self._gripper.step(measured_closed=gripper_closed))
 
     def _holds_deadman(self, now_ns: int) -> bool:
         silence_s = self._layout.silence_s

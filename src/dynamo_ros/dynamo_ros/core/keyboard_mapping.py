@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from dynamo_policies.observation import Pose, Target
 from dynamo_ros.core.jogging import jogged
+from dynamo_ros.core.toggle import GripperToggle
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -58,8 +59,7 @@ class KeyboardMapping:
         self._heard_ns: int | None = None
         self._space_ns: int | None = None
         self._stepped_ns = 0
-        self._toggle_due = False
-        self._closed: bool | None = None
+        self._gripper = GripperToggle()
         self._pose: Pose | None = None
         self.scale = 1.0
 
@@ -81,15 +81,14 @@ class KeyboardMapping:
             return None
         if self._pose is None:
             self._pose, self._stepped_ns = measured, now_ns
-        was_closed = gripper_closed if self._closed is None else self._closed
-        self._closed, self._toggle_due = was_closed != self._toggle_due, False
         self._pose = self._moved(self._pose, now_ns)
         self._stepped_ns = now_ns
-        return Target(self._pose, float(self._closed))
+        return Target(self._pose, self._gripper.step(measured_closed=gripper_closed))
 
     def _space(self, now_ns: int) -> None:
         repeated = self._space_ns is not None and 0 <= now_ns - self._space_ns < GRIPPER_REPEAT_S * 1e9
-        self._toggle_due = self._toggle_due or not repeated
+        if not repeated:
+            self._gripper.press()
         self._space_ns = self._heard_ns = now_ns
 
     def _moved(self, pose: Pose, now_ns: int) -> Pose:
