@@ -11,7 +11,9 @@ import torch
 from dynamo_policies.encoders import Encoder, EncoderConfig
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.nets.transformer import CausalTransformer
-from dynamo_policies.objectives.dynamo import Dynamo, DynamoConfig, cut_windows, ema_decay_at
+from dynamo_policies.objectives.averages import ema_decay_at
+from dynamo_policies.objectives.dynamo import Dynamo, DynamoConfig
+from dynamo_policies.objectives.terms import cut_windows
 
 SMALL: dict[str, Any] = {"window": 3, "latent_size": 4, "layers": 2, "heads": 2, "width": 8}
 ENCODER = EncoderConfig(image_size=32, channels=8, seed=5)
