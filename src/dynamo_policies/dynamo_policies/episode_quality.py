@@ -187,8 +187,10 @@ class _SkewMeter:
             return
         frame_ns = stamps[-BEHIND]
         for (one, other), distances in self._pairs.items():
-            if camera == one and self._stamps[other]:
-                distances.add(min(abs(frame_ns - stamp) for stamp in self._stamps[other]))
+            others = self._stamps[other]
+            # Where the other has nothing later, its nearest frame may be yet to come, or it has died.
+            if camera == one and others and others[-1] >= frame_ns:
+                distances.add(min(abs(frame_ns - stamp) for stamp in others))
 
     def report(self) -> tuple[Skew, ...]:
         """Return the skew of each pair so far."""

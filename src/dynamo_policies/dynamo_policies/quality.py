@@ -27,7 +27,7 @@ class StreamQuality(NamedTuple):
     jitter_ms: float  # standard deviation of the time between stamps
     p99_ms: float  # 99 % of the times between stamps are shorter
     gap_ms: float  # the longest time between stamps
-    silent_ms: float  # the longest time without a message by receipt, begin and end of the recording included
+    edge_ms: float  # by receipt, the longest time without a message at the begin or end of the recording
     missing: int  # messages that were due at the contract's rate and are not there
     repeated: int  # stamps that were there before
     returns: int  # stamps before the last one received
@@ -111,7 +111,7 @@ class StreamMeter:
         self._known: deque[int] = deque(maxlen=REMEMBERED)
         self._repeated = self._returns = self._return_ns = self._missing = self._messages = 0
         self._first_ns = self._newest_ns = self._last_ns = 0  # stamps: oldest, newest, last received
-        self._came_ns = self._began_ns = self._silent_ns = 0
+        self._came_ns = self._began_ns = 0  # receipt: last, first
         self._oldest_ns, self._step_ns = -math.inf, 0
         self._frozen = self._same_ns = self._frozen_ns = 0
         self._image_ns = 0
@@ -127,7 +127,6 @@ class StreamMeter:
         self._see_image(stamp_ns, same=same, moved=moved)
         if self._messages:
             self._see_order(stamp_ns)
-            self._silent_ns = max(self._silent_ns, receive_ns - self._came_ns)
         else:
             self._first_ns = self._newest_ns = stamp_ns
             self._began_ns = receive_ns
@@ -145,7 +144,7 @@ class StreamMeter:
             jitter_ms=self._between.deviation / 1e6,
             p99_ms=self._between.percentile(99) / 1e6,
             gap_ms=self._between.largest / 1e6,
-            silent_ms=self._silence(start_ns, end_ns) / 1e6,
+            edge_ms=self._edge(start_ns, end_ns) / 1e6,
             missing=self._missing,
             repeated=self._repeated,
             returns=self._returns,
@@ -189,12 +188,12 @@ class StreamMeter:
         if self._moving_since_ns is not None:
             self._frozen_ns = max(self._frozen_ns, stamp_ns - self._moving_since_ns)
 
-    def _silence(self, start_ns: int | None, end_ns: int | None) -> float:
+    def _edge(self, start_ns: int | None, end_ns: int | None) -> float:
+        if start_ns is None or end_ns is None:
+            return math.nan
         if not self._messages:
-            return math.nan if start_ns is None or end_ns is None else float(end_ns - start_ns)
-        begin = 0 if start_ns is None else self._began_ns - start_ns
-        end = 0 if end_ns is None else end_ns - self._came_ns
-        return float(max(self._silent_ns, begin, end))
+            return float(end_ns - start_ns)
+        return float(max(self._began_ns - start_ns, end_ns - self._came_ns))
 
     def _drift(self) -> float:
         ages, received = self._ages.values() / 1e6, self._received.values()

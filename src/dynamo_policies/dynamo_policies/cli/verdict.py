@@ -1,0 +1,56 @@
+"""`dynamo bags verdict`: whether episodes are fit to learn from, and why not."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from dynamo_policies.bag_quality import bag_quality
+from dynamo_policies.bags import find_bags, read_info
+from dynamo_policies.contract import Contract, load_contract
+from dynamo_policies.limits import COLOURS
+from dynamo_policies.verdict import Verdict, judge
+
+PIPE_WIDTH = 160  # where no terminal gives a width
+STYLES = {"green": "green", "amber": "yellow", "red": "red"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the action takes, and itself as the `action` of what is parsed."""
+    parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="a bag, or a folder with bags")
+    parser.add_argument("--contract", type=Path, help="judge by the thresholds of this contract")
+    parser.set_defaults(action=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show a verdict for each bag; 1 if one is red."""
+    contract = None if arguments.contract is None else load_contract(arguments.contract)
+    table, counts = Table("bag", "verdict", "reasons"), Counter[str]()
+    for path in (path for folder in arguments.folders for path in find_bags(folder)):
+        verdict = verdict_on(path, contract)
+        counts[verdict.colour] += 1
+        reasons = "\n".join(f"{reason.stream}: {reason.text}" for reason in verdict.reasons)
+        table.add_row(str(path), f"[{STYLES[verdict.colour]}]{verdict.colour}[/]", reasons)
+    console = _console()
+    console.print(table)
+    console.print(", ".join(f"{counts[colour]} {colour}" for colour in COLOURS))
+    return 1 if counts["red"] else 0
+
+
+def verdict_on(path: Path, contract: Contract | None = None) -> Verdict:
+    """Return the verdict on a bag by its own thresholds, or by those of `contract`.
+
+    Raises:
+        BagError: the bag can't be read.
+    """
+    info = read_info(path, contract)
+    return judge(contract or info.contract, bag_quality(info), info.dropped)
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
