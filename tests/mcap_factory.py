@@ -9,7 +9,18 @@ from pathlib import Path
 import lz4.frame
 from backports import zstd
 
-from dynamo_policies.mcap import CHUNK, MAGIC, RECORD_HEADER, open_file, read_chunk, records, unpack
+from dynamo_policies.mcap import (
+    CHANNEL,
+    CHUNK,
+    DATA_END,
+    MAGIC,
+    RECORD_HEADER,
+    SCHEMA,
+    open_file,
+    read_chunk,
+    records,
+    unpack,
+)
 
 PACKERS = {"": bytes, "zstd": zstd.compress, "lz4": lz4.frame.compress}
 CHUNK_BYTES = 100_000
@@ -49,6 +60,10 @@ def repacked(source: Path, target: Path, compression: str) -> Path:
     """Write the messages of `source` to `target` in small chunks of `compression`, without a summary."""
     parts, pending = [MAGIC, record(1, text("ros2") + text("test"))], b""
     for outer in records(open_file(source)[len(MAGIC) : -len(MAGIC)]):
+        if outer.kind == DATA_END:  # The summary that follows repeats schemas and channels.
+            break
+        if outer.kind in (SCHEMA, CHANNEL):
+            pending += record(outer.kind, bytes(outer.body))
         if outer.kind != CHUNK:
             continue
         for inner in records(unpack(read_chunk(outer))):

@@ -15,6 +15,7 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.errors import UnknownNameError
 from dynamo_policies.repair import repair
 from dynamo_ros.core.recording import EpisodeWriter, RecordingError, Topic, topics_of
+from dynamo_ros.core.storage_settings import StorageSettings
 
 IMAGE_TOPIC = "/fixed/camera/color/image_raw"
 OUTCOME_DEFINITION = "std_msgs/Header header\nstring task\nbool success\n"
@@ -81,7 +82,12 @@ def test_a_discarded_episode_leaves_nothing(contract: Contract, tmp_path: Path) 
 
 def test_a_full_queue_drops_and_counts_by_topic(contract: Contract, tmp_path: Path) -> None:
     data = serialize(image_message(np.zeros((128, 128, 3), np.uint8)))
-    writer = EpisodeWriter(tmp_path / "episode", contract, "put_yogurt", queue_bytes=2 * len(data))
+    writer = EpisodeWriter(
+        tmp_path / "episode",
+        contract,
+        "put_yogurt",
+        settings=StorageSettings(queue_mb=2 * len(data) / (1 << 20)),
+    )
     accepted = [writer.write(IMAGE_TOPIC, data, index + 1) for index in range(2000)]
     dropped = accepted.count(False)
     assert dropped == writer.dropped > 0

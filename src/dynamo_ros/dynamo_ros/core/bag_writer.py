@@ -1,4 +1,4 @@
-"""One MCAP bag, written by a thread of its own.
+"""One bag, written by a thread of its own.
 
 The bag is built in a hidden folder beside its place and moved there when it is complete and on disk, so that
 a bag that can be seen is a whole one.
@@ -8,156 +8,223 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import TextIO
 
-from rosbags.interfaces import (
-    Connection,
-    Qos,
-    QosDurability,
-    QosHistory,
-    QosLiveliness,
-    QosReliability,
-    QosTime,
-)
-from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from rosbags.typesys.store import Typestore
-
-from dynamo_policies.contract import Reliability
 from dynamo_policies.damaged import ABOUT
-from dynamo_policies.errors import DynamoError
+from dynamo_ros.core.bag_files import BagFile, Item, open_bag
+from dynamo_ros.core.bag_topics import RecordingError, Topic
+from dynamo_ros.core.jpeg import JpegEncoder
+from dynamo_ros.core.storage_settings import StorageSettings
 
-SYNC_BYTES = 64 << 20  # Data goes to the disk in such pieces, so that closing has little left to sync.
+__all__ = ["BagWriter", "Item", "RecordingError", "Topic"]
+
+# Chunks are closed and handed to the system this often, which bounds what a killed process loses.
+FLUSH_S = 0.25
+# Data goes to the disk this often, or in such pieces: a power loss takes no more, and closing is quick.
+SYNC_S, SYNC_BYTES = 1.0, 64 << 20
+# The thread looks into the queue this often, or when so much waits: waking it for each message costs more.
+LOOK_S, WAKE_BYTES = 0.05, 8 << 20
 JOIN_S = 60.0
-ENDLESS = QosTime(9223372036, 854775807)  # How rosbag2 writes an unlimited duration.
-
-
-class RecordingError(DynamoError):
-    """An episode can't be recorded."""
-
-
-class Topic(NamedTuple):
-    """A topic to record. `definition` is the .msg text of a type that ROS 2 Jazzy does not ship."""
-
-    name: str
-    type: str
-    reliability: Reliability = "reliable"
-    depth: int = 20
-    definition: str | None = None
-
-
-class Item(NamedTuple):
-    """A message to write: its CDR bytes as received."""
-
-    topic: str
-    data: bytes
-    receive_ns: int
+DISK_ERRORS = (OSError, sqlite3.Error)
 
 
 class BagWriter:
     """The thread that writes, its bounded queue, and the folder it writes to.
 
     A failing disk stops the thread; `error` then says why. What was written before stays in the hidden
-    folder, and `dynamo_policies.repair` makes a bag of it.
+    folder, and `dynamo_policies.repair` makes a bag of it. `full` says that the disk's reserve is reached:
+    the bag should be finished, which still works.
     """
 
     def __init__(
-        self, path: Path, topics: Sequence[Topic], queue_bytes: int, custom: Mapping[str, str]
+        self,
+        path: Path,
+        topics: Sequence[Topic],
+        settings: StorageSettings,
+        custom: Mapping[str, str],
+        *,
+        jpegs: Mapping[str, str] | None = None,
     ) -> None:
         """Open the bag and start the thread; `custom` is what is known of the episode already.
+
+        `jpegs` maps topics of items to those topics of the bag that have them as JPEG.
 
         Raises:
             RecordingError: the bag exists, can't be made, or a type is not known.
         """
-        self.accepted = self.accepted_bytes = self.written = self.written_bytes = 0
-        self.error = ""
-        self._path = path
+        self.accepted = self.accepted_bytes = self.waiting_bytes = 0
+        self.written = self.written_bytes = self.safe = 0  # `safe` ones outlive this process.
+        self.error = self.full = self.refused = ""
+        self.done = threading.Event()
+        self._path, self._topics, self._settings = path, tuple(topics), settings
         self._part = path.parent / f".{path.name}.part"
-        self._bag = self._part / path.name  # rosbags names the file after its folder.
+        self._bag = self._part / path.name  # The file is named after its folder.
         if path.exists() or self._part.exists():
             raise RecordingError(
                 f"{path if path.exists() else self._part} exists already; choose another name"
             )
-        self._limit = queue_bytes
+        self._custom, self._ending, self._unwanted = dict(custom), False, False
+        self._jpegs, self._jpeg = dict(jpegs or {}), JpegEncoder(settings.jpeg_quality)
+        self._hashes = {topic.name: hashlib.sha256() for topic in topics} if settings.hashes else {}
         self._queue: deque[Item] = deque()
-        self._waiting_bytes = self._unsynced = 0
-        self._ending = False
+        self._unsynced = 0
+        self._flushed_s = self._synced_s = time.monotonic()
         self._changed = threading.Condition()
-        self._writer, self._connections = self._open(topics)
-        self._about = self._write_about(custom)
-        self._thread = threading.Thread(target=self._run, name=f"write {path.name}", daemon=True)
+        self._opened = threading.Event()
+        self._refusal: RecordingError | None = None
+        # sqlite3 wants to be opened by the thread that writes.
+        self._thread = threading.Thread(target=self._live, name=f"write {path.name}", daemon=True)
         self._thread.start()
+        self._opened.wait()
+        if self._refusal is not None:
+            raise self._refusal
 
     def put(self, item: Item) -> bool:
         """Queue `item`; False if too much waits already. An item that is alone always fits."""
+        size = len(item.data)
         with self._changed:
-            if self._waiting_bytes and self._waiting_bytes + len(item.data) > self._limit:
+            if self.waiting_bytes and self.waiting_bytes + size > self._settings.queue_bytes:
                 return False
             self._queue.append(item)
-            self._waiting_bytes += len(item.data)
+            self.waiting_bytes += size
             self.accepted += 1
-            self.accepted_bytes += len(item.data)
-            self._changed.notify()
+            self.accepted_bytes += size
+            if self.waiting_bytes > WAKE_BYTES:
+                self._changed.notify()
             return True
 
-    def finish(self, custom: Mapping[str, str]) -> Path:
-        """Write out the queue and the metadata, sync, and return where the bag is; see `error`."""
-        self._end()
-        with self._about:
-            if not self.error:
-                try:
-                    self._complete(custom)
-                    return self._path
-                except OSError as error:
-                    self.error = f"could not complete {self._bag}: {error.strerror}"
-            with contextlib.suppress(OSError):  # The disk that failed may fail once more.
-                self._writer.abort()
-            return self._part
+    def end(self, custom: Mapping[str, str]) -> None:
+        """Let the thread write out the queue, complete the bag with `custom` and set `done`."""
+        self._custom = dict(custom)
+        self._tell_to_end()
+
+    def wait(self) -> Path:
+        """Wait for the end and return where the bag is; see `error`."""
+        self._thread.join(JOIN_S)
+        if self._thread.is_alive():
+            self.error = f"the disk of {self._part} did not take the rest within {JOIN_S:g} s"
+        return self._part if self.error else self._path
 
     def discard(self) -> None:
         """Stop and delete what was written."""
         with self._changed:
             self._queue.clear()
-        self._end()
-        with contextlib.suppress(OSError):  # What can't be flushed is not wanted.
-            self._writer.abort()
-        shutil.rmtree(self._part, ignore_errors=True)
-        self._about.close()
+            self._unwanted = True
+        self._tell_to_end()
+        self._thread.join(JOIN_S)
 
-    def _open(self, topics: Sequence[Topic]) -> tuple[Writer, dict[str, Connection]]:
-        types = _typestore(topics)
-        writer = Writer(self._bag, version=9, storage_plugin=StoragePlugin.MCAP)
+    def _tell_to_end(self) -> None:
+        with self._changed:
+            self._ending = True
+            self._changed.notify()
+
+    def _live(self) -> None:
+        """Write until the end; what the thread does from its first moment to its last."""
         try:
-            writer.open()
-        except OSError as error:
-            raise RecordingError(f"can't write to {self._path.parent}: {error.strerror}") from error
-        connections = {
-            topic.name: writer.add_connection(
-                topic.name, topic.type, typestore=types, offered_qos_profiles=[_qos(topic)]
-            )
-            for topic in topics
-        }
-        return writer, connections
+            bag = open_bag(self._bag, self._topics, self._settings)
+            about = self._write_about()
+        except (RecordingError, OSError) as error:
+            self._refusal = RecordingError(str(error))
+            self._opened.set()
+            return
+        self._opened.set()
+        with about:  # Closing it gives its lock back.
+            self._write_all(bag)
+            self._conclude(bag)
+        self.done.set()
 
-    def _write_about(self, custom: Mapping[str, str]) -> TextIO:
+    def _write_about(self) -> TextIO:
         """Put down what `repair` needs should this process die, and hold a lock that says it has not."""
         about = (self._part / ABOUT).open("w")
         fcntl.flock(about, fcntl.LOCK_EX)
-        json.dump(dict(custom), about)
+        json.dump(self._custom, about)
         about.flush()
         return about
 
-    def _complete(self, custom: Mapping[str, str]) -> None:
-        for key, value in custom.items():
-            self._writer.set_custom_data(key, value)
-        self._writer.close()
+    def _write_all(self, bag: BagFile) -> None:
+        try:
+            while (batch := self._take()) is not None:
+                for item in batch:
+                    self._write(bag, item)
+                self._tend(bag)
+        except DISK_ERRORS as error:
+            self.error = f"writing {self._bag} failed: {_reason(error)}"
+
+    def _take(self) -> list[Item] | None:
+        """Wait for items and return all there are; None when the episode ends."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.waiting_bytes > WAKE_BYTES or self._ending, LOOK_S)
+            if not self._queue and self._ending:
+                return None
+            batch = list(self._queue)
+            self._queue.clear()
+            return batch
+
+    def _write(self, bag: BagFile, item: Item) -> None:
+        size = len(item.data)
+        if item.topic in self._jpegs:
+            try:
+                data = self._jpeg.encode(item.data)
+            except RecordingError as error:
+                self.refused = str(error)
+                self._took(size)
+                return
+            item = Item(self._jpegs[item.topic], data, item.receive_ns, item.publish_ns)
+        bag.write(item)
+        if self._hashes:
+            self._hashes[item.topic].update(item.data)
+        self.written += 1
+        self.written_bytes += len(item.data)
+        self._unsynced += len(item.data)
+        self._took(size)
+
+    def _took(self, size: int) -> None:
+        with self._changed:
+            self.waiting_bytes -= size
+
+    def _tend(self, bag: BagFile) -> None:
+        now_s = time.monotonic()
+        if now_s - self._flushed_s >= FLUSH_S:
+            bag.flush()
+            self.safe, self._flushed_s = self.written, now_s
+            self._look_for_room()
+        if self._unsynced > SYNC_BYTES or (self._unsynced and now_s - self._synced_s >= SYNC_S):
+            bag.sync()
+            self._unsynced, self._synced_s = 0, now_s
+
+    def _look_for_room(self) -> None:
+        free = shutil.disk_usage(self._part).free
+        if free < self._settings.reserve_bytes:
+            self.full = (
+                f"{free / 1e6:.0f} MB are free on the disk of {self._path.parent}; "
+                f"{self._settings.reserve_bytes / 1e6:.0f} MB are kept"
+            )
+
+    def _conclude(self, bag: BagFile) -> None:
+        if not self.error and not self._unwanted:
+            try:
+                self._complete(bag)
+                return
+            except DISK_ERRORS as error:
+                self.error = f"could not complete {self._bag}: {_reason(error)}"
+        with contextlib.suppress(*DISK_ERRORS):  # The disk that failed may fail once more.
+            bag.abort()
+        if self._unwanted:
+            shutil.rmtree(self._part, ignore_errors=True)
+
+    def _complete(self, bag: BagFile) -> None:
+        hashes = {topic: digest.hexdigest() for topic, digest in self._hashes.items()}
+        bag.finish({**self._custom, **({"stream_hashes": json.dumps(hashes)} if hashes else {})})
         for file in (*self._bag.iterdir(), self._bag):
             _sync(file)
         self._bag.rename(self._path)
@@ -165,68 +232,9 @@ class BagWriter:
         self._part.rmdir()
         _sync(self._path.parent)
 
-    def _end(self) -> None:
-        with self._changed:
-            self._ending = True
-            self._changed.notify()
-        self._thread.join(JOIN_S)
-        if self._thread.is_alive():
-            self.error = f"the disk of {self._part} did not take the rest within {JOIN_S:g} s"
 
-    def _run(self) -> None:
-        try:
-            while batch := self._take():
-                for item in batch:
-                    self._write(item)
-        except OSError as error:
-            self.error = f"writing {self._bag} failed: {error.strerror}"
-
-    def _take(self) -> list[Item]:
-        """Wait for items and return all there are; none when the episode ends."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._ending)
-            batch = list(self._queue)
-            self._queue.clear()
-            return batch
-
-    def _write(self, item: Item) -> None:
-        self._writer.write(self._connections[item.topic], item.receive_ns, item.data)
-        self.written += 1
-        self.written_bytes += len(item.data)
-        self._unsynced += len(item.data)
-        with self._changed:
-            self._waiting_bytes -= len(item.data)
-        if self._unsynced > SYNC_BYTES:
-            _sync(self._bag / f"{self._bag.name}.mcap")
-            self._unsynced = 0
-
-
-def _typestore(topics: Sequence[Topic]) -> Typestore:
-    types = get_typestore(Stores.ROS2_JAZZY)
-    for topic in topics:
-        if topic.definition is not None and topic.type not in types.types:
-            types.register(get_types_from_msg(topic.definition, topic.type))
-    for topic in topics:
-        if topic.type not in types.types:
-            raise RecordingError(
-                f"type {topic.type!r} of topic {topic.name!r} is not known; give its definition"
-            )
-    return types
-
-
-def _qos(topic: Topic) -> Qos:
-    reliability = QosReliability.RELIABLE if topic.reliability == "reliable" else QosReliability.BEST_EFFORT
-    return Qos(
-        QosHistory.KEEP_LAST,
-        topic.depth,
-        reliability,
-        QosDurability.VOLATILE,
-        ENDLESS,
-        ENDLESS,
-        QosLiveliness.AUTOMATIC,
-        ENDLESS,
-        avoid_ros_namespace_conventions=False,
-    )
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _sync(path: Path) -> None:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from dynamo_policies.contract import Contract
+from dynamo_policies.contract import COLOURS, Contract, ImageStream, Stream
 from dynamo_policies.errors import UnknownNameError
-from dynamo_ros.core.bag_writer import BagWriter, Item, RecordingError, Topic
+from dynamo_ros.core.bag_files import Item
+from dynamo_ros.core.bag_topics import COMPRESSED_IMAGE, IMAGE, RecordingError, Topic
+from dynamo_ros.core.bag_writer import BagWriter
+from dynamo_ros.core.provenance import software_versions
+from dynamo_ros.core.storage_settings import StorageSettings
 
-__all__ = ["EpisodeSummary", "EpisodeWriter", "RecordingError", "Topic", "topics_of"]
+__all__ = ["EpisodeSummary", "EpisodeWriter", "Item", "RecordingError", "Topic", "topics_of"]
 
-QUEUE_BYTES = 256 << 20
 OUTCOMES = ("success", "failure", "unknown")
+COMPRESSED = "/compressed"  # How image_transport names what it makes of a topic.
 
 
 class EpisodeSummary(NamedTuple):
@@ -29,6 +31,7 @@ class EpisodeSummary(NamedTuple):
     bytes: int  # payload
     seconds: float  # from the first message to the last
     error: str
+    outcome: str = "unknown"
 
 
 def topics_of(contract: Contract) -> tuple[Topic, ...]:
@@ -39,6 +42,12 @@ def topics_of(contract: Contract) -> tuple[Topic, ...]:
     )
 
 
+def check_outcome(outcome: str) -> None:
+    """Raise UnknownNameError unless `outcome` is one."""
+    if outcome not in OUTCOMES:
+        raise UnknownNameError("outcome", outcome, OUTCOMES)
+
+
 class EpisodeWriter:
     """Writes one episode. `write` never waits: a message that finds the queue full is counted as dropped.
 
@@ -47,7 +56,7 @@ class EpisodeWriter:
 
     def __init__(
         self,
-        path: Path | str,
+        path: Path,
         contract: Contract,
         task: str,
         topics: Sequence[Topic] = (),
@@ -55,15 +64,21 @@ class EpisodeWriter:
         operator: str = "",
         note: str = "",
         versions: Mapping[str, str] | None = None,
-        queue_bytes: int = QUEUE_BYTES,
+        origin: Mapping[str, str] | None = None,
+        settings: StorageSettings | None = None,
     ) -> None:
         """Open the bag `path` for an attempt at `task`: the contract's topics, and `topics` besides.
+
+        One of `topics` that the contract has too replaces it. `origin` is further text for the bag's custom
+        data.
 
         Raises:
             RecordingError: `path` exists, can't be made, or a type is not known.
             UnknownNameError: the contract has no such task.
         """
+        settings = settings or StorageSettings()
         self._topics = {topic.name: topic for topic in (*topics_of(contract), *topics)}
+        jpegs = _jpegs(contract) if settings.images == "jpeg" else {}
         self._custom = {
             "task": task,
             "prompt": contract.task(task).prompt,
@@ -71,12 +86,16 @@ class EpisodeWriter:
             "note": note,
             "contract": contract.to_yaml(),
             "contract_hash": contract.hash,
-            "versions": json.dumps({**_own_versions(), **(versions or {})}),
+            "versions": json.dumps({**software_versions(), **(versions or {})}),
+            "images": f"jpeg {settings.jpeg_quality}" if jpegs else "raw",
+            **(origin or {}),
         }
         self._dropped: Counter[str] = Counter()
         self._first_ns: int | None = None
         self._last_ns = 0
-        self._bag = BagWriter(Path(path), tuple(self._topics.values()), queue_bytes, self._custom)
+        self._outcome = "unknown"
+        stored = [_stored(topic, jpegs) for topic in self._topics.values()]
+        self._bag = BagWriter(Path(path), stored, settings, self._custom, jpegs=jpegs)
 
     @property
     def messages(self) -> int:
@@ -94,12 +113,34 @@ class EpisodeWriter:
         return self._bag.accepted_bytes
 
     @property
+    def waiting_bytes(self) -> int:
+        """Bytes of the messages that wait for the disk."""
+        return self._bag.waiting_bytes
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes of the messages written so far."""
+        return self._bag.written_bytes
+
+    @property
     def seconds(self) -> float:
         """Time from the first message to the last so far."""
         return 0.0 if self._first_ns is None else (self._last_ns - self._first_ns) / 1e9
 
-    def write(self, topic: str, data: bytes, receive_ns: int) -> bool:
+    @property
+    def full(self) -> str:
+        """Why the episode should end now, as the disk has little room left; else empty."""
+        return self._bag.full
+
+    @property
+    def done(self) -> bool:
+        """Whether the bag is complete, or has failed."""
+        return self._bag.done.is_set()
+
+    def write(self, topic: str, data: bytes, receive_ns: int, publish_ns: int = 0) -> bool:
         """Queue the CDR bytes of a message on `topic`; False if it was dropped because the disk lags behind.
+
+        `publish_ns` is when it was sent, 0 where that is not known.
 
         Raises:
             RecordingError: the disk failed; close the episode to keep what was written.
@@ -110,7 +151,7 @@ class EpisodeWriter:
         if self._bag.error:
             self._dropped[topic] += 1
             raise RecordingError(self._bag.error)
-        if not self._bag.put(Item(topic, data, receive_ns)):
+        if not self._bag.put(Item(topic, data, receive_ns, publish_ns)):
             self._dropped[topic] += 1
             return False
         self._first_ns = receive_ns if self._first_ns is None else min(self._first_ns, receive_ns)
@@ -122,37 +163,61 @@ class EpisodeWriter:
         if count:
             self._dropped[topic] += count
 
-    def close(self, outcome: str, note: str = "") -> EpisodeSummary:
-        """Write what is queued, sync, put the bag in its place and say what is in it.
+    def end(self, outcome: str, note: str = "") -> None:
+        """Take no more messages; the bag is completed behind the scenes, until `done`.
 
-        `note` is appended to the one given at the start. A disk that failed is told in the summary's `error`.
+        `note` is appended to the one given at the start.
 
         Raises:
             UnknownNameError: `outcome` is not success, failure or unknown.
         """
-        if outcome not in OUTCOMES:
-            raise UnknownNameError("outcome", outcome, OUTCOMES)
+        check_outcome(outcome)
+        self._outcome = outcome
         ending = {
             "outcome": outcome,
             "note": "; ".join(text for text in (self._custom["note"], note) if text),
             "dropped": json.dumps(dict(self._dropped)),
             "started_ns": str(self._first_ns or 0),
         }
-        path = self._bag.finish({**self._custom, **ending})
-        lost = self._bag.accepted - self._bag.written
+        self._bag.end({**self._custom, **ending})
+
+    def summary(self) -> EpisodeSummary:
+        """Wait until the bag is in its place, after `end`, and say what is in it.
+
+        A disk that failed is told in the summary's `error`.
+        """
+        bag, path = self._bag, self._bag.wait()
+        lost = bag.accepted - bag.written
         return EpisodeSummary(
             path,
-            self._bag.written,
+            bag.written,
             self.dropped + lost,
-            self._bag.written_bytes,
+            bag.written_bytes,
             self.seconds,
-            self._bag.error,
+            bag.error or bag.refused,
+            self._outcome,
         )
+
+    def close(self, outcome: str, note: str = "") -> EpisodeSummary:
+        """`end` and `summary` in one."""
+        self.end(outcome, note)
+        return self.summary()
 
     def discard(self) -> None:
         """Stop and delete what was written."""
         self._bag.discard()
 
 
-def _own_versions() -> dict[str, str]:
-    return {"python": platform.python_version(), "rosbags": version("rosbags")}
+def _jpegs(contract: Contract) -> dict[str, str]:
+    """Return topic -> topic in the bag of the cameras that JPEG can hold."""
+    return {
+        stream.topic: stream.topic + COMPRESSED for stream in contract.streams.values() if _fits_jpeg(stream)
+    }
+
+
+def _fits_jpeg(stream: Stream) -> bool:
+    return isinstance(stream, ImageStream) and stream.type == IMAGE and stream.encoding in COLOURS
+
+
+def _stored(topic: Topic, jpegs: Mapping[str, str]) -> Topic:
+    return topic._replace(name=jpegs[topic.name], type=COMPRESSED_IMAGE) if topic.name in jpegs else topic
