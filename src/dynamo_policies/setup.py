@@ -33,6 +33,7 @@ setup(
         "tensorboard>=2.17",
         "torch>=2.4",
     ],
+    extras_require={"export": ["pyarrow>=15"], "import": ["h5py>=3.8"]},
     entry_points={
         "console_scripts": ["dynamo = dynamo_policies.cli.main:main"],
         "dynamo.commands": [

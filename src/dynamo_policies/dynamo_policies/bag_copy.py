@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import functools
+import heapq
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 import yaml
 from rosbags.interfaces import Connection, Qos
 from rosbags.rosbag2 import ReaderError, StoragePlugin, Writer
 from rosbags.rosbag2.metadata import parse_qos
 
+from dynamo_policies.bags import BagError, BagInfo, raw_messages
 from dynamo_policies.errors import DynamoError
-from dynamo_policies.mcap import Channel
+from dynamo_policies.mcap import Channel, McapError, Schema, open_file
+from dynamo_policies.mcap_reader import read
 from dynamo_policies.storage import definition_hash, typestore
 
+log = logging.getLogger(__name__)
 NO_HASH = "RIHS01_" + 64 * "0"
 
 
 class CopyError(DynamoError):
     """A bag can't be written."""
+
+
+class CopiedMessage(NamedTuple):
+    """A message on its way from a bag to another."""
+
+    channel: Channel
+    receive_ns: int
+    data: memoryview | bytes
 
 
 class BagCopy:
@@ -61,12 +76,9 @@ class BagCopy:
             self._connections[key] = self._connect(channel)
         self._writer.write(self._connections[key], receive_ns, data)
 
-    def write_known(self, topic: str, name: str, receive_ns: int, data: memoryview | bytes) -> None:
+    def write_known(self, topic: str, kind: str, receive_ns: int, data: memoryview | bytes) -> None:
         """Append a message of a type that ROS 2 Jazzy ships."""
-        key = (topic, name)
-        if key not in self._connections:
-            self._connections[key] = self._writer.add_connection(topic, name, typestore=typestore())
-        self._writer.write(self._connections[key], receive_ns, data)
+        self.write(_known_channel(topic, kind), receive_ns, data)
 
     def _connect(self, channel: Channel) -> Connection:
         schema = channel.schema
@@ -78,6 +90,37 @@ class BagCopy:
             serialization_format=channel.encoding,
             offered_qos_profiles=_profiles(channel.qos),
         )
+
+
+def messages_to_copy(info: BagInfo) -> Iterator[CopiedMessage]:
+    """Yield all messages of a bag in log-time order with all that `BagCopy.write` needs.
+
+    Of a bag that is not plain MCAP, topics of types that ROS 2 Jazzy does not ship are left out and logged.
+
+    Raises:
+        BagError: the bag can't be read.
+    """
+    if info.compression or any(file.suffix != ".mcap" for file in info.files):
+        known = {topic for topic, kind in info.types.items() if kind in typestore().types}
+        for topic in sorted(set(info.types) - known):
+            log.warning(
+                "%s: topic %s is left out, its type %s is not known", info.path, topic, info.types[topic]
+            )
+        for raw in raw_messages(info, known):
+            yield CopiedMessage(_known_channel(raw.topic, raw.type), raw.receive_ns, raw.data)
+        return
+    try:
+        parts = [read(open_file(file), lambda _channel: True) for file in info.files]
+        for found in heapq.merge(*parts, key=lambda one: one.message.receive_ns):
+            yield CopiedMessage(found.channel, found.message.receive_ns, found.message.data)
+    except McapError as error:
+        raise BagError(info.path, f"its messages can't be read: {error}", damaged=True) from error
+
+
+@functools.lru_cache(maxsize=256)
+def _known_channel(topic: str, kind: str) -> Channel:
+    definition, _ = typestore().generate_msgdef(kind, ros_version=2)
+    return Channel(0, topic, Schema(kind, "ros2msg", definition), "cdr", "")
 
 
 def sync(path: Path) -> None:

@@ -7,20 +7,21 @@ contract_hash, versions and dropped (JSON), started_ns. Nothing of it is trusted
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from dynamo_policies.contract import Contract, parse_contract
+from dynamo_policies.contract import Contract, ImageStream, parse_contract
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.mcap import MAGIC
 
 LARGEST_METADATA = 4 << 20
 LATEST_VERSION = 9  # of rosbag2's metadata.yaml
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where there is one
+COMPRESSED, COMPRESSED_IMAGE = "/compressed", "sensor_msgs/msg/CompressedImage"  # as image_transport has it
 STORAGES = ("mcap", "sqlite3")
 COMPRESSIONS = ("", "none", "file", "message", "storage")
 
@@ -61,7 +62,9 @@ class BagInfo:
     dropped: dict[str, int]  # topic -> messages received but not written
     versions: dict[str, str]  # software -> version
     compression: str  # as metadata.yaml's compression_mode: empty, file or message
+    custom: dict[str, str]  # all texts of the bag's custom data
     foreign: bool  # The contract is not the bag's own but was given for reading it.
+    stored_as: dict[str, str]  # camera topic -> topic that has it, where that is another: its JPEGs
 
     @property
     def seconds(self) -> float:
@@ -125,7 +128,7 @@ def _info_from(
     path: Path, metadata: dict[str, Any], custom: dict[str, str], contract: Contract | None
 ) -> BagInfo:
     topics = metadata["topics_with_message_count"] or []
-    named = {str(topic["topic_metadata"]["name"]): topic["topic_metadata"] for topic in topics}
+    named: dict[str, Any] = {str(one["topic_metadata"]["name"]): one["topic_metadata"] for one in topics}
     own = parse_contract(custom["contract"], where=f"contract in {path}") if "contract" in custom else None
     chosen = own or contract
     if chosen is None:
@@ -135,6 +138,9 @@ def _info_from(
             f"no contract in its custom_data, which has {sorted(custom)}; give one to read it by "
             f"(--contract FILE). Its topics: {', '.join(listed) or 'none'}",
         )
+    stored_as = _stored_as(chosen, {name: str(topic["type"]) for name, topic in named.items()})
+    plain = {stored: topic for topic, stored in stored_as.items()}
+    named = {plain.get(name, name): topic for name, topic in named.items()}
     _check_readable(path, metadata)
     files = files_of(path, metadata)
     for file in files:
@@ -146,15 +152,27 @@ def _info_from(
         start_ns=int(metadata["starting_time"]["nanoseconds_since_epoch"]),
         duration_ns=int(metadata["duration"]["nanoseconds"]),
         messages=int(metadata["message_count"]),
-        counts=_counts(topics),
+        counts={plain.get(name, name): count for name, count in _counts(topics).items()},
         types={name: str(topic["type"]) for name, topic in named.items()},
         type_hashes={name: str(topic.get("type_description_hash") or "") for name, topic in named.items()},
         dropped={topic: int(count) for topic, count in json.loads(custom.get("dropped", "{}")).items()},
         versions=json.loads(custom.get("versions", "{}")),
         compression=_compression(metadata),
+        custom=custom,
         foreign=own is None,
+        stored_as=stored_as,
         **{key: custom.get(key, "") for key in ("task", "prompt", "operator", "outcome", "note")},
     )
+
+
+def _stored_as(contract: Contract, types: Mapping[str, str]) -> dict[str, str]:
+    """Return what stands for the cameras' topics that are not in the bag: the JPEGs beside them."""
+    cameras = {stream.topic for stream in contract.streams.values() if isinstance(stream, ImageStream)}
+    return {
+        topic: topic + COMPRESSED
+        for topic in sorted(cameras - types.keys())
+        if types.get(topic + COMPRESSED) == COMPRESSED_IMAGE
+    }
 
 
 def _counts(topics: list[Any]) -> dict[str, int]:

@@ -74,7 +74,7 @@ def load_episode(path: Path | str, frames: FrameSettings, contract: Contract | N
         check_contract(info, contract)
     contract, decoder = info.contract, Decoder(info.contract, frames)
     tracks = read_tracks(info, decoder)
-    _check_span(path, tracks)
+    check_span(path, tracks)
     ticks = _ticks(contract, tracks)
     if not len(ticks):
         counts = {name: len(track.stamps) for name, track in tracks.items()}
@@ -100,7 +100,7 @@ def load_episode(path: Path | str, frames: FrameSettings, contract: Contract | N
     )
 
 
-def _check_span(path: Path | str, tracks: dict[str, Track]) -> None:
+def check_span(path: Path | str, tracks: dict[str, Track]) -> None:
     """Refuse stamps that are years apart, which would make as many ticks."""
     stamps = [int(stamp) for track in tracks.values() for stamp in (*track.stamps[:1], *track.stamps[-1:])]
     if stamps and max(stamps) - min(stamps) > LONGEST_NS:

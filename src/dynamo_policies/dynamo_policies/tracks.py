@@ -53,6 +53,14 @@ class Track:
         """Return the newest values at `ticks`, (T, N)."""
         return self._values[self._newest(ticks)]
 
+    def picks(self, ticks: IntArray) -> tuple[IntArray, FloatArray]:
+        """Return for each tick the stamp of its newest sample, -1 where there is none, and its age in ms."""
+        newest = self._newest(ticks)
+        if not len(self.stamps):
+            return newest, np.full(len(ticks), np.nan)
+        age_ms = (ticks + self._stream.latency_ns - self.stamps[newest]) / 1e6
+        return np.where(newest < 0, -1, self.stamps[newest]), np.where(newest < 0, np.nan, age_ms)
+
     def places(self, ticks: IntArray) -> IntArray:
         """Return for each tick which message of the topic is the newest, from 0 in the bag's order."""
         return self._places[self._newest(ticks)]
@@ -106,14 +114,14 @@ def read_images(
     places = track.places(ticks)
     size = decoder.frames.size
     images = np.empty((len(ticks), size, size, 3), np.uint8)
-    for place, raw in _messages_at(info, decoder.contract.streams[name].topic, track, np.unique(places)):
+    for place, raw in messages_at(info, decoder.contract.streams[name].topic, track, np.unique(places)):
         sample = decoder.decode(name, deserialize(raw), raw.receive_ns)
         assert sample is not None
         images[places == place] = sample.value
     return images
 
 
-def _messages_at(
+def messages_at(
     info: BagInfo, topic: str, track: Track, places: IntArray
 ) -> Iterator[tuple[int, RawMessage]]:
     """Yield the topic's messages at `places`, those that were not kept from the bag."""

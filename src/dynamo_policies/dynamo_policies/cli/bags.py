@@ -6,22 +6,25 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dynamo_policies.bag_quality import bag_quality
 from dynamo_policies.bags import BagError, BagInfo, find_bags, read_info
+from dynamo_policies.cli import verdict
+from dynamo_policies.cli.bag_tools import add_tools, given_contract, wide_console
 from dynamo_policies.cli.command import Command
-from dynamo_policies.contract import Contract, load_contract
+from dynamo_policies.errors import DynamoError
+from dynamo_policies.quality import StreamQuality
 from dynamo_policies.repair import find_damaged, repair
 from dynamo_policies.verify import verify
-
-PIPE_WIDTH = 160  # where no terminal gives a width
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    info = actions.add_parser("info", help="show what bags say about themselves")
+    info = actions.add_parser("info", help="show what is in bags and how good their streams are")
+    info.add_argument("--sheet", type=Path, metavar="PNG", help="write frames of every bag as one picture")
+    info.add_argument("--contract", type=Path, help="to read bags by that have none of their own")
     info.set_defaults(action=_info)
     verify = actions.add_parser("verify", help="decode every message; exit status 1 if a bag has a problem")
     verify.add_argument("--contract", type=Path, help="the contract that the bags should be recorded under")
@@ -31,6 +34,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     repair.add_argument("--contract", type=Path, help="the contract of bags that have lost their own")
     repair.add_argument("--task", default="", help="the task of bags that have lost their own")
     repair.set_defaults(action=_repair)
+    add_tools(actions)
+    verdict.add_arguments(actions.add_parser("verdict", help="tell whether episodes are fit to learn from"))
     for action in (info, verify, repair):
         action.add_argument(
             "folders", nargs="+", type=Path, metavar="DIR", help="a bag, or a folder with bags"
@@ -42,20 +47,25 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _info(arguments: argparse.Namespace) -> int:
-    table = Table("bag", "task", "outcome", "seconds", "messages", "dropped", "topic", "count", "rate Hz")
-    for column in table.columns[3:6] + table.columns[7:]:
-        column.justify = "right"
-    infos = [read_info(path) for path in _bags(arguments.folders)]
+    console, paths, contract = wide_console(), _bags(arguments.folders), given_contract(arguments)
+    infos = [read_info(path, contract) for path in paths]
+    table = Table("bag", "task", "outcome", "stream")
+    for name in ("seconds", "dropped", "messages", "rate Hz", "jitter ms", "gap ms", "repeated", "frozen"):
+        table.add_column(name, justify="right")
     for info in infos:
         table.add_row(*_row(info), end_section=True)
-    console = _console()
     console.print(table)
     console.print(_totals(infos))
+    if arguments.sheet is not None:
+        from dynamo_policies.bagtools.sheet import contact_sheet
+
+        contact_sheet(paths, arguments.sheet, contract)
+        console.print(f"contact sheet: {arguments.sheet}", markup=False)
     return 0
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    console, paths, contract = _console(), _bags(arguments.folders), _contract(arguments)
+    console, paths, contract = wide_console(), _bags(arguments.folders), given_contract(arguments)
     bad = 0
     for path in paths:
         found = verify(path, contract)
@@ -70,7 +80,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _repair(arguments: argparse.Namespace) -> int:
-    console, failed, contract = _console(), 0, _contract(arguments)
+    console, failed, contract = wide_console(), 0, given_contract(arguments)
     damaged = [path for folder in arguments.folders for path in find_damaged(folder)]
     for path in damaged:
         try:
@@ -82,27 +92,27 @@ def _repair(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _contract(arguments: argparse.Namespace) -> Contract | None:
-    return None if arguments.contract is None else load_contract(arguments.contract)
-
-
 def _bags(folders: list[Path]) -> list[Path]:
     return [path for folder in folders for path in find_bags(folder)]
 
 
 def _row(info: BagInfo) -> tuple[str, ...]:
-    topics = sorted(info.counts)
-    rates = [f"{info.counts[topic] / info.seconds:.1f}" if info.seconds else "-" for topic in topics]
+    begin = (escape(str(info.path)), escape(info.task), info.outcome)
+    whole = (f"{info.seconds:.1f}", str(sum(info.dropped.values())))
+    try:
+        streams = bag_quality(info).streams
+    except DynamoError as error:  # The row says so; the other bags are still shown.
+        return (*begin, escape(str(error)), *whole)
+    columns = zip(*map(_cells, streams.values()), strict=True)
+    return (*begin, "\n".join(streams), *whole, *("\n".join(column) for column in columns))
+
+
+def _cells(quality: StreamQuality) -> tuple[str, ...]:
     return (
-        str(info.path),
-        info.task,
-        info.outcome,
-        f"{info.seconds:.1f}",
-        str(info.messages),
-        str(sum(info.dropped.values())),
-        "\n".join(topics),
-        "\n".join(str(info.counts[topic]) for topic in topics),
-        "\n".join(rates),
+        str(quality.messages),
+        *(f"{value:.1f}" for value in (quality.rate_hz, quality.jitter_ms, quality.gap_ms)),
+        str(quality.repeated),
+        str(quality.frozen),
     )
 
 
@@ -111,11 +121,6 @@ def _totals(infos: list[BagInfo]) -> str:
     parts = [f"{count} {task} {outcome}" for (task, outcome), count in sorted(outcomes.items())]
     seconds, size = sum(info.seconds for info in infos), sum(info.bytes for info in infos)
     return f"{len(infos)} bags, {seconds:.0f} s, {size / 1e6:.0f} MB: {', '.join(parts)}"
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
 
 
 COMMAND = Command("bags", "look into bags and check them", _add_arguments, _run)
