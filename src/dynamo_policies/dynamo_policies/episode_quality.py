@@ -16,7 +16,7 @@ from dynamo_policies.contract import Contract, ImageStream, JointStream, PoseStr
 from dynamo_policies.decode import decode_joints, decode_pose
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.kinematics import chain
-from dynamo_policies.quality import StreamMeter, StreamQuality, Thinned
+from dynamo_policies.quality import FRESH, Still, StreamMeter, StreamQuality, Thinned
 
 LOOK_NS = 50_000_000  # Joints are decoded this often: often enough for how far the arm has moved.
 MOVED_RAD = 0.05  # A camera that sees the arm sees this.
@@ -59,15 +59,23 @@ class QualityMeter:
         self._by_topic: dict[str, dict[str, Stream]] = {}
         for name, stream in streams.items():
             self._by_topic.setdefault(stream.topic, {})[name] = stream
-        self._meters = {
-            name: StreamMeter(None if stream.max_age_ms is None else stream.rate_hz)
-            for name, stream in streams.items()
-        }
+        self._streams = streams
         cameras = [name for name, stream in streams.items() if isinstance(stream, ImageStream)]
         self._images = {name: _Images() for name in cameras}
         self._arm = _Arm(contract)
-        self._skew = _SkewMeter(tuple(contract.cameras))
-        self._broken = dict.fromkeys(streams, 0)
+        self._cameras = tuple(contract.cameras)
+        self.still = dict.fromkeys(cameras, FRESH)  # of each camera now
+        self.renew()
+
+    def renew(self) -> None:
+        """Measure anew, but remember the images and where the arm is."""
+        self._meters = {
+            name: StreamMeter(None if stream.max_age_ms is None else stream.rate_hz)
+            for name, stream in self._streams.items()
+        }
+        self._skew = _SkewMeter(self._cameras)
+        self._arm.renew()
+        self._broken = dict.fromkeys(self._streams, 0)
         self._start_ns: int | None = None
         self._end_ns = 0
 
@@ -101,8 +109,8 @@ class QualityMeter:
         self._start_ns = receive_ns if self._start_ns is None else self._start_ns
         self._end_ns = max(self._end_ns, receive_ns)
         if name in self._images:
-            same, moved = self._images[name].look(cdr, self._arm.positions)
-            self._meters[name].add(stamp_ns, receive_ns, same=same, moved=moved)
+            self.still[name] = self._images[name].look(cdr, stamp_ns, self._arm.positions)
+            self._meters[name].add(stamp_ns, receive_ns, self.still[name])
             self._skew.add(name, stamp_ns, receive_ns)
         else:
             self._meters[name].add(stamp_ns, receive_ns)
@@ -110,20 +118,29 @@ class QualityMeter:
 
 
 class _Images:
-    """The last image of a camera, and where the arm was when it came for the first time."""
+    """The last image of a camera, since when it is the same, and where the arm was then."""
 
     def __init__(self) -> None:
         self._last: Cdr = b""
         self._positions: FloatArray | None = None
+        self._since_ns = 0
+        self._moving_since_ns: int | None = None
 
-    def look(self, cdr: Cdr, positions: FloatArray | None) -> tuple[bool, bool]:
-        """Return whether the image is the last one again, and whether the arm has moved since."""
+    def look(self, cdr: Cdr, stamp_ns: int, positions: FloatArray | None) -> Still:
+        """Return for how long the camera has shown this image; `positions` are those of the arm."""
         if not same_but_for_the_stamp(self._last, cdr):
             self._last, self._positions = cdr, positions
-            return False, False
+            self._since_ns, self._moving_since_ns = stamp_ns, None
+            return FRESH
+        if self._moving_since_ns is None and self._moved(positions):
+            self._moving_since_ns = stamp_ns
+        moving_ns = 0 if self._moving_since_ns is None else stamp_ns - self._moving_since_ns
+        return Still(repeats=True, same_ns=stamp_ns - self._since_ns, frozen_ns=moving_ns)
+
+    def _moved(self, positions: FloatArray | None) -> bool:
         if positions is None or self._positions is None:
-            return True, False
-        return True, bool(np.abs(positions - self._positions).max() > MOVED_RAD)
+            return False
+        return bool(np.abs(positions - self._positions).max() > MOVED_RAD)
 
 
 class _Arm:
@@ -134,8 +151,12 @@ class _Arm:
         self._joints, self._target = _arm_and_target(contract)
         self._looked_ns = -math.inf
         self._newest_target: tuple[PoseStream, Cdr] | None = None
-        self._errors_mm, self._worst_mm = Thinned(), math.nan
         self.positions: FloatArray | None = None
+        self.renew()
+
+    def renew(self) -> None:
+        """Forget the distances so far."""
+        self._errors_mm, self._worst_mm = Thinned(), math.nan
 
     def see(self, name: str, stream: Stream, cdr: Cdr, stamp_ns: int) -> None:
         """Take note of a message; of most only that it came."""

@@ -41,6 +41,17 @@ class StreamQuality(NamedTuple):
     frozen_ms: float  # …and the longest while the arm moved
 
 
+class Still(NamedTuple):
+    """How long a camera has shown the same image, by stamps."""
+
+    repeats: bool  # the image is the one before
+    same_ns: int
+    frozen_ns: int  # since the arm moved while it stayed the same
+
+
+FRESH = Still(repeats=False, same_ns=0, frozen_ns=0)
+
+
 class Thinned:
     """A constant number of values, evenly spread over all that were added."""
 
@@ -114,17 +125,13 @@ class StreamMeter:
         self._came_ns = self._began_ns = 0  # receipt: last, first
         self._oldest_ns, self._step_ns = -math.inf, 0
         self._frozen = self._same_ns = self._frozen_ns = 0
-        self._image_ns = 0
-        self._moving_since_ns: int | None = None
 
-    def add(self, stamp_ns: int, receive_ns: int, *, same: bool = False, moved: bool = False) -> None:
-        """Take a message in.
-
-        `same`: it is an image equal to the one before. `moved`: the arm is not where it was when the image
-        came for the first time.
-        """
+    def add(self, stamp_ns: int, receive_ns: int, still: Still = FRESH) -> None:
+        """Take a message in, of an image how long it has been the same."""
         self._see_age(receive_ns - stamp_ns, receive_ns)
-        self._see_image(stamp_ns, same=same, moved=moved)
+        self._frozen += still.repeats
+        self._same_ns = max(self._same_ns, still.same_ns)
+        self._frozen_ns = max(self._frozen_ns, still.frozen_ns)
         if self._messages:
             self._see_order(stamp_ns)
         else:
@@ -176,17 +183,6 @@ class StreamMeter:
         self._oldest_ns = max(self._oldest_ns, age_ns)
         self._ages.add(age_ns)
         self._received.add(receive_ns / SECOND_NS)
-
-    def _see_image(self, stamp_ns: int, *, same: bool, moved: bool) -> None:
-        if not same:
-            self._image_ns, self._moving_since_ns = stamp_ns, None
-            return
-        self._frozen += 1
-        self._same_ns = max(self._same_ns, stamp_ns - self._image_ns)
-        if moved and self._moving_since_ns is None:
-            self._moving_since_ns = stamp_ns
-        if self._moving_since_ns is not None:
-            self._frozen_ns = max(self._frozen_ns, stamp_ns - self._moving_since_ns)
 
     def _edge(self, start_ns: int | None, end_ns: int | None) -> float:
         if start_ns is None or end_ns is None:
