@@ -1,6 +1,8 @@
 """Recording episodes into bags."""
 
+import hashlib
 import json
+import time
 from collections import deque
 from pathlib import Path
 
@@ -12,8 +14,14 @@ from rosbags.rosbag2 import Reader
 from bag_factory import Raw, episode_messages, files_no_larger_than, image_message, serialize, write_bag
 from dynamo_policies.bags import find_bags, read_info
 from dynamo_policies.contract import Contract
-from dynamo_policies.errors import UnknownNameError
+from dynamo_policies.decode import FrameSettings
+from dynamo_policies.episodes import load_episode
+from dynamo_policies.errors import ConfigError, UnknownNameError
+from dynamo_policies.mcap import open_file
+from dynamo_policies.mcap_reader import read
+from dynamo_policies.mcap_writer import Compression
 from dynamo_policies.repair import repair
+from dynamo_ros.core.bag_topics import qos
 from dynamo_ros.core.recording import EpisodeWriter, RecordingError, Topic, topics_of
 from dynamo_ros.core.storage_settings import StorageSettings
 
@@ -176,3 +184,108 @@ def test_a_folder_that_cannot_be_written_is_an_error(contract: Contract, tmp_pat
     (tmp_path / "file").write_text("")
     with pytest.raises(RecordingError, match="can't write to"):
         EpisodeWriter(tmp_path / "file" / "episode", contract, "put_yogurt")
+
+
+def write_all(path: Path, contract: Contract, settings: StorageSettings) -> tuple[Path, list[Raw]]:
+    messages = episode_messages(contract, 0.5)
+    writer = EpisodeWriter(path, contract, "put_yogurt", settings=settings)
+    for raw in messages:
+        writer.write(*raw, publish_ns=raw.receive_ns - 7)
+    return writer.close("success").path, messages
+
+
+def test_an_sqlite_bag_holds_the_same(contract: Contract, tmp_path: Path) -> None:
+    path, messages = write_all(tmp_path / "episode", contract, StorageSettings(storage="sqlite3"))
+    assert sorted(read_all(path)) == sorted(messages)
+    assert read_info(path).files[0].suffix == ".db3"
+    assert load_episode(path, FrameSettings(8)).state.shape[1] == 8
+
+
+@pytest.mark.parametrize("compression", ["lz4", "zstd"])
+def test_compressed_chunks_hold_the_same_in_fewer_bytes(
+    contract: Contract, tmp_path: Path, compression: Compression
+) -> None:
+    settings = StorageSettings(compression=compression, image_compression=compression)
+    path, messages = write_all(tmp_path / "episode", contract, settings)
+    assert sorted(read_all(path)) == sorted(messages)
+    assert read_info(path).bytes < sum(len(raw.data) for raw in messages) / 2
+
+
+def test_images_stored_as_jpeg_are_read_as_the_contracts_streams(contract: Contract, tmp_path: Path) -> None:
+    plain, _ = write_all(tmp_path / "plain", contract, StorageSettings())
+    packed, _ = write_all(tmp_path / "packed", contract, StorageSettings(images="jpeg", jpeg_quality=95))
+    with Reader(packed) as reader:
+        kinds = {connection.topic: connection.msgtype for connection in reader.connections}
+    assert kinds[IMAGE_TOPIC + "/compressed"] == "sensor_msgs/msg/CompressedImage"
+    assert IMAGE_TOPIC not in kinds
+    metadata = yaml.safe_load((packed / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    assert metadata["custom_data"]["images"] == "jpeg 95"
+    ours, theirs = (load_episode(path, FrameSettings(32)) for path in (packed, plain))
+    assert ours.bag_hash != theirs.bag_hash
+    assert (ours.tick_ns == theirs.tick_ns).all()
+    for camera, images in theirs.images.items():
+        assert np.abs(ours.images[camera].astype(int) - images).mean() < 2
+
+
+def test_stream_hashes_are_those_of_the_bytes_in_the_bag(contract: Contract, tmp_path: Path) -> None:
+    path, messages = write_all(tmp_path / "episode", contract, StorageSettings())
+    metadata = yaml.safe_load((path / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    hashes = json.loads(metadata["custom_data"]["stream_hashes"])
+    expected = hashlib.sha256(b"".join(raw.data for raw in messages if raw.topic == IMAGE_TOPIC))
+    assert hashes[IMAGE_TOPIC] == expected.hexdigest()
+
+
+def test_log_time_is_of_the_receipt_and_publish_time_of_the_source(
+    contract: Contract, tmp_path: Path
+) -> None:
+    path, messages = write_all(tmp_path / "episode", contract, StorageSettings())
+    times = {
+        (message.receive_ns, message.publish_ns)
+        for _, message in read(open_file(path / "episode.mcap"), lambda _channel: True)
+    }
+    assert times == {(raw.receive_ns, raw.receive_ns - 7) for raw in messages}
+
+
+def test_what_publishers_offer_is_in_the_bag(contract: Contract, tmp_path: Path) -> None:
+    offered = (qos("best_effort", 5), qos("reliable", 1, latched=True))
+    topic = Topic(IMAGE_TOPIC, "sensor_msgs/msg/Image", offered=offered)
+    path = EpisodeWriter(tmp_path / "episode", contract, "put_yogurt", [topic]).close("success").path
+    with Reader(path) as reader:
+        (connection,) = (one for one in reader.connections if one.topic == IMAGE_TOPIC)
+    assert connection.ext.offered_qos_profiles == list(offered)
+
+
+def test_an_episode_says_when_the_reserve_is_reached_and_ends_whole(
+    contract: Contract, tmp_path: Path
+) -> None:
+    writer = EpisodeWriter(
+        tmp_path / "episode", contract, "put_yogurt", settings=StorageSettings(reserve_mb=1e9)
+    )
+    messages = episode_messages(contract, 0.2)
+    for raw in messages:
+        writer.write(*raw)
+    deadline = time.monotonic() + 5
+    while not writer.full and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "MB are free on the disk of" in writer.full
+    summary = writer.close("unknown")
+    assert (summary.error, summary.messages) == ("", len(messages))
+
+
+def test_ending_an_episode_does_not_wait_for_the_disk(contract: Contract, tmp_path: Path) -> None:
+    first = EpisodeWriter(tmp_path / "first", contract, "put_yogurt")
+    for raw in episode_messages(contract, 1.0):
+        first.write(*raw)
+    first.end("success")
+    second = EpisodeWriter(tmp_path / "second", contract, "put_yogurt")  # while the first is completed
+    assert first.summary().outcome == "success"
+    assert first.done
+    second.discard()
+    assert find_bags(tmp_path) == [tmp_path / "first"]
+
+
+def test_settings_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="compression 'zst' is unknown; did you mean 'zstd'"):
+        StorageSettings(compression="zst")  # type: ignore[arg-type]  # what a user may type
+    with pytest.raises(ConfigError, match="storage sqlite3 has no compression here"):
+        StorageSettings(storage="sqlite3", compression="zstd")

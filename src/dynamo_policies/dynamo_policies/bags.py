@@ -10,8 +10,16 @@ from typing import Any, NamedTuple
 
 from rosbags.serde import SerdeError
 
-from dynamo_policies.bag_info import BagError, BagInfo, MissingTopicError, files_of, read_info, read_metadata
-from dynamo_policies.contract import Contract, ContractMismatchError, Stream
+from dynamo_policies.bag_info import (
+    COMPRESSED_IMAGE,
+    BagError,
+    BagInfo,
+    MissingTopicError,
+    files_of,
+    read_info,
+    read_metadata,
+)
+from dynamo_policies.contract import Contract, ContractMismatchError, ImageStream, Stream
 from dynamo_policies.decode import Decoder
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.observation import Sample
@@ -71,9 +79,10 @@ def raw_messages(info: BagInfo, topics: Collection[str]) -> Iterator[RawMessage]
     for topic in sorted(topics):
         if topic not in info.counts:
             raise MissingTopicError(info.path, topic, info.counts)
+    plain = {info.stored_as.get(topic, topic): topic for topic in topics}
     try:
-        for stored in stored_messages(info.files, topics, info.compression):
-            yield RawMessage(*stored)
+        for stored in stored_messages(info.files, plain, info.compression):
+            yield RawMessage(plain[stored.topic], *stored[1:])
     except StorageError as error:
         raise BagError(info.path, f"its messages can't be read: {error}", damaged=True) from error
 
@@ -89,7 +98,7 @@ def check_types(info: BagInfo, topics: Mapping[str, Collection[Stream]]) -> None
         if topic not in info.counts:
             raise MissingTopicError(info.path, topic, info.counts)
         for stream in streams:
-            if info.types[topic] != stream.type:
+            if info.types[topic] != stream.type and not _is_image_of(stream, info.types[topic]):
                 raise BagError(
                     info.path,
                     f"topic {topic!r} has type {info.types[topic]!r}; the contract says {stream.type!r}",
@@ -119,6 +128,11 @@ def samples(path: Path | str, decoder: Decoder) -> Iterator[Sample]:
             sample = decoder.decode(name, message, raw.receive_ns)
             if sample is not None:
                 yield sample
+
+
+def _is_image_of(stream: Stream, type_name: str) -> bool:
+    """A camera's images may be stored compressed: they decode to the same."""
+    return isinstance(stream, ImageStream) and type_name == COMPRESSED_IMAGE
 
 
 def streams_by_topic(contract: Contract) -> dict[str, dict[str, Stream]]:
