@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from dynamo_policies.clips import ClipError, SegmentSampler, longest_run, segment_starts
 from dynamo_policies.contract import Contract
 from dynamo_policies.episodes import Episode
+from dynamo_policies.errors import ConfigError
+from dynamo_policies.splits import training_episodes
 
 PERIOD_NS = 100_000_000
 
@@ -129,3 +131,25 @@ def test_episodes_with_other_cameras_do_not_mix(contract: Contract) -> None:
     other = Episode(**{**vars(one), "images": {"fixed": one.images["fixed"]}})
     with pytest.raises(ClipError, match="has images"):
         SegmentSampler([one, other], 2, seed=0)
+
+
+def test_the_released_windows_leave_out_the_last_of_an_episode(contract: Contract) -> None:
+    # start over range(T - window): of 7 ticks, windows of 5 start at 0 and 1 only; 5 ticks give none.
+    episodes = [make_episode(contract, [True] * 7), make_episode(contract, [True] * 5, first=50)]
+    released = SegmentSampler(episodes, 5, seed=0, unused=1)
+    clips = released.sample(len(released))
+    assert clips.shape[1] == 5
+    assert sorted(clips[:, 0, 0, 0, 0, 0].tolist()) == [0, 1]
+    assert len(SegmentSampler(episodes, 5, seed=0)) == 3 + 1
+
+
+def test_a_share_of_the_episodes_is_drawn_whole_and_by_the_seed(contract: Contract) -> None:
+    episodes = [make_episode(contract, [True] * 5, first=i) for i in range(21)]
+    one, same, other = (training_episodes(episodes, 0.95, seed) for seed in (42, 42, 43))
+    assert [e.images["fixed"][0, 0, 0, 0] for e in one] == [e.images["fixed"][0, 0, 0, 0] for e in same]
+    assert len(one) == len(other) == 19  # int(0.95 * 21)
+    assert {id(e) for e in one} < {id(e) for e in episodes}
+    assert {id(e) for e in one} != {id(e) for e in other}
+    assert training_episodes(episodes, 1.0, 42) == episodes
+    with pytest.raises(ConfigError, match=r"train_share 0\.95 of 1 episodes leaves none"):
+        training_episodes(episodes[:1], 0.95, 42)

@@ -19,13 +19,12 @@ from dynamo_policies.pretraining import (
     Origin,
     PretrainError,
     StepReport,
-    learning_rate_share,
     make_objective,
     make_optimiser,
     pretrain,
-    set_learning_rates,
 )
 from dynamo_policies.recipes import Recipe, load_recipe
+from dynamo_policies.schedules import learning_rate_share, set_learning_rates
 from dynamo_policies.tensorfiles import TensorFileError, read_json
 
 CONFIGS = Path(__file__).parents[2] / "config" / "pretrain"
@@ -46,6 +45,9 @@ class Squares:
 
     def __init__(self) -> None:
         self.drawn = 0
+
+    def __len__(self) -> int:
+        return 5
 
     def sample(self, count: int) -> npt.NDArray[np.uint8]:
         random = np.random.default_rng(self.drawn)

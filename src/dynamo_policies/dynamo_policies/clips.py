@@ -20,22 +20,24 @@ class ClipError(DynamoError):
 class SegmentSampler:
     """Draws segments of `length` consecutive valid ticks, each once before any comes again.
 
+    After a segment at least `unused` more valid ticks have to follow; they are not shown.
     The order depends only on the episodes, `length` and `seed`, so that a restored sampler goes on as it
     would have.
     """
 
-    def __init__(self, episodes: Sequence[Episode], length: int, seed: int) -> None:
+    def __init__(self, episodes: Sequence[Episode], length: int, seed: int, *, unused: int = 0) -> None:
         if length < 1:
             raise ClipError(f"segments of {length} ticks are impossible; at least 1 is possible")
         _check_alike(episodes)
         self._episodes = list(episodes)
         self._length = length
         self._seed = seed
-        self._places = [(i, start) for i, one in enumerate(episodes) for start in segment_starts(one, length)]
+        needed = length + unused
+        self._places = [(i, start) for i, one in enumerate(episodes) for start in segment_starts(one, needed)]
         if not self._places:
             longest = max((longest_run(episode) for episode in episodes), default=0)
             raise ClipError(
-                f"no segment of {length} consecutive valid ticks in {len(episodes)} episodes; "
+                f"no segment of {needed} consecutive valid ticks in {len(episodes)} episodes; "
                 f"at most {longest} ticks are possible"
             )
         self._epoch = self._drawn = 0

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from dynamo_policies.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
@@ -25,6 +25,7 @@ from dynamo_policies.errors import ConfigError, DynamoError, UnknownNameError
 from dynamo_policies.health import COLLAPSED_STD, effective_rank, embedding_std
 from dynamo_policies.objectives import OBJECTIVES, Losses, Objective
 from dynamo_policies.recipes import PretrainConfig, Recipe
+from dynamo_policies.schedules import average_progress, set_learning_rates
 from dynamo_policies.tensorfiles import write_json
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,9 @@ SMOOTHED_STEPS = 10  # the first and the last loss of a run are means over this 
 
 class Sampler(Protocol):
     """Where segments come from; `clips.SegmentSampler` is one."""
+
+    def __len__(self) -> int:
+        """Return how many different segments there are."""
 
     def sample(self, count: int) -> npt.NDArray[np.uint8]:
         """Return the next `count` segments, (count, T, V, H, W, 3)."""
@@ -95,6 +99,7 @@ def pretrain(
         PretrainError: the folder holds a run already, or the loss is no longer finite.
         TensorFileError: the checkpoint to resume from is missing, damaged or was made with other settings.
     """
+    recipe = recipe.over(sampler)
     config = recipe.run
     objective = make_objective(recipe).to(device).train()
     optimiser = make_optimiser(objective, config)
@@ -110,7 +115,7 @@ def pretrain(
                 torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
             optimiser.step()
             optimiser.zero_grad()
-            objective.after_step(progress.step / config.steps)
+            objective.after_step(average_progress(config, progress.step))
 
             progress.losses.append(_finite(losses.total.item(), progress.step))
             progress.step += 1
@@ -147,26 +152,23 @@ def make_objective(recipe: Recipe) -> Objective:
 def make_optimiser(objective: Objective, config: PretrainConfig) -> torch.optim.AdamW:
     """Return AdamW with one group of parameters for each network."""
     networks = objective.networks()
-    for name in config.constant_lr:
-        if name not in networks:
-            raise UnknownNameError("constant_lr: network", name, networks)
-    groups = [{"params": list(network.parameters()), "name": name} for name, network in networks.items()]
+    for key in ("constant_lr", "undecayed_vectors"):
+        for name in getattr(config, key):
+            if name not in networks:
+                raise UnknownNameError(f"{key}: network", name, networks)
+    groups = [group for name in networks for group in _groups(name, networks[name], config)]
     return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
 
 
-def set_learning_rates(optimiser: torch.optim.Optimizer, config: PretrainConfig, step: int) -> None:
-    """Set each group's learning rate for `step`."""
-    scheduled = config.learning_rate * learning_rate_share(step, config.steps, warmup=config.warmup)
-    for group in optimiser.param_groups:
-        group["lr"] = config.learning_rate if group["name"] in config.constant_lr else scheduled
-
-
-def learning_rate_share(step: int, steps: int, *, warmup: float) -> float:
-    """Return the share of the full learning rate at `step` of 0 to `steps` - 1; it is never 0."""
-    rising = math.ceil(warmup * steps)
-    if step < rising:
-        return (step + 1) / rising
-    return 0.5 * (1.0 + math.cos(math.pi * (step - rising) / (steps - rising)))
+def _groups(name: str, network: nn.Module, config: PretrainConfig) -> list[dict[str, Any]]:
+    """Return the parameters of `network`; those without weight decay in a group of their own."""
+    parameters = list(network.parameters())
+    if name not in config.undecayed_vectors:
+        return [{"params": parameters, "name": name}]
+    return [
+        {"params": [p for p in parameters if p.ndim >= 2], "name": name},
+        {"params": [p for p in parameters if p.ndim < 2], "name": name, "weight_decay": 0.0},
+    ]
 
 
 def forward(objective: Objective, segments: Tensor, config: PretrainConfig, step: int) -> Losses:

@@ -21,21 +21,31 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_common_arguments(parser)
     parser.add_argument("--resume", action="store_true", help="go on where the run in --out was interrupted")
     parser.add_argument("--steps", type=int, metavar="N", help="optimiser steps, instead of the config's")
+    parser.add_argument(
+        "--epochs", type=int, metavar="N", help="the budget in epochs, instead of the config's"
+    )
+    parser.add_argument("--preset", metavar="NAME", help="paper or released, over what the config says")
+    parser.add_argument("--init", metavar="PATH", help="encoder or checkpoint to start from")
 
 
 def _run(arguments: argparse.Namespace) -> int:
     # torch takes seconds to import; `dynamo --help` need not wait for it.
     from dynamo_policies.pretraining import Origin, StepReport, pretrain
     from dynamo_policies.recipes import load_recipe
+    from dynamo_policies.splits import training_episodes
 
     console = make_console()
-    changes = {name: value for name in ("steps", "seed") if (value := getattr(arguments, name)) is not None}
-    recipe = load_recipe(arguments.config, **changes)
+    given = {name: getattr(arguments, name) for name in ("steps", "epochs", "seed", "init")}
+    changes = {name: value for name, value in given.items() if value is not None}
+    recipe = load_recipe(arguments.config, preset=arguments.preset, **changes)
     config, device = recipe.run, choose_device(arguments.device)
     infos = read_infos(arguments.bags)
     frames = FrameSettings(size=config.image_size, crop=config.crop)
     episodes = read_episodes(infos, frames, arguments.cache, console)
-    sampler = SegmentSampler(episodes, config.segment_length, config.seed)
+    episodes = training_episodes(episodes, config.train_share, config.split_seed)
+    sampler = SegmentSampler(episodes, config.segment_length, config.seed, unused=config.unused_ticks)
+    recipe = recipe.over(sampler)
+    config = recipe.run
     origin = Origin(infos[0].contract.hash, tuple(episode.bag_hash for episode in episodes))
     console.print(f"{config.objective}: {config.steps} steps on {device}, {len(sampler)} segments")
     with bar(console, "pretrain", config.steps) as advance:
