@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -46,9 +47,11 @@ def verdict_on(path: Path, contract: Contract | None = None) -> Verdict:
 
     Raises:
         BagError: the bag can't be read.
+        UnknownNameError: `contract` has a threshold for a stream that the bag's does not have.
     """
     info = read_info(path, contract)
-    return judge(contract or info.contract, bag_quality(info), info.dropped)
+    judged_by = info.contract if contract is None else replace(info.contract, quality=contract.quality)
+    return judge(judged_by, bag_quality(info), info.dropped)
 
 
 def _console() -> Console:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dynamo_policies.contract import COLOURS, Contract, ImageStream, Stream
+from dynamo_policies.episode_quality import QualityMeter
 from dynamo_policies.errors import UnknownNameError
+from dynamo_policies.verdict import KEY, Verdict, judge, to_json
 from dynamo_ros.core.bag_files import Item
 from dynamo_ros.core.bag_topics import COMPRESSED_IMAGE, IMAGE, RecordingError, Topic
 from dynamo_ros.core.bag_writer import BagWriter
@@ -32,6 +34,7 @@ class EpisodeSummary(NamedTuple):
     seconds: float  # from the first message to the last
     error: str
     outcome: str = "unknown"
+    verdict: Verdict | None = None
 
 
 def topics_of(contract: Contract) -> tuple[Topic, ...]:
@@ -94,6 +97,8 @@ class EpisodeWriter:
         self._first_ns: int | None = None
         self._last_ns = 0
         self._outcome = "unknown"
+        self._contract, self._meter = contract, QualityMeter(contract)
+        self._verdict: Verdict | None = None
         stored = [_stored(topic, jpegs) for topic in self._topics.values()]
         self._bag = BagWriter(Path(path), stored, settings, self._custom, jpegs=jpegs)
 
@@ -156,6 +161,7 @@ class EpisodeWriter:
             return False
         self._first_ns = receive_ns if self._first_ns is None else min(self._first_ns, receive_ns)
         self._last_ns = max(self._last_ns, receive_ns)
+        self._meter.add(topic, data, receive_ns)
         return True
 
     def lost(self, topic: str, count: int) -> None:
@@ -178,6 +184,7 @@ class EpisodeWriter:
             "note": "; ".join(text for text in (self._custom["note"], note) if text),
             "dropped": json.dumps(dict(self._dropped)),
             "started_ns": str(self._first_ns or 0),
+            KEY: self._judge(),
         }
         self._bag.end({**self._custom, **ending})
 
@@ -196,12 +203,19 @@ class EpisodeWriter:
             self.seconds,
             bag.error or bag.refused,
             self._outcome,
+            self._verdict,
         )
 
     def close(self, outcome: str, note: str = "") -> EpisodeSummary:
         """`end` and `summary` in one."""
         self.end(outcome, note)
         return self.summary()
+
+    def _judge(self) -> str:
+        """Come to a verdict on what was written and return it as it is stored."""
+        quality = self._meter.report()
+        self._verdict = judge(self._contract, quality, self._dropped)
+        return to_json(self._verdict, quality)
 
     def discard(self) -> None:
         """Stop and delete what was written."""
