@@ -10,7 +10,8 @@ import torch
 
 from dynamo_policies.errors import ConfigError, UnknownNameError
 from dynamo_policies.objectives.averages import ema_decay_at
-from dynamo_policies.pretraining import make_objective, make_optimiser
+from dynamo_policies.optimisers import make_optimiser
+from dynamo_policies.pretraining import make_objective
 from dynamo_policies.recipes import Recipe, load_recipe
 from dynamo_policies.schedules import average_progress, set_learning_rates, share_at
 

@@ -6,6 +6,36 @@ import torch
 from torch import Tensor
 
 COLLAPSED_STD = 0.01  # a random ResNet-18 has about 0.1, a trained one 0.05 to 0.3
+COLLAPSED_RANK = 1.5  # a random ResNet-18 has about 19, trained ones that work 5 and more
+TRIVIAL_SHARE = 1e-3  # how near to the loss of a constant encoder is as good as there
+
+
+class CollapseWatch:
+    """Counts checks in a row that show a collapse; `patience` of them in a row are one too many."""
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+        self._in_a_row = 0
+
+    def has_collapsed(self, signs: list[str]) -> bool:
+        """Take the next check's `signs`, none of them if all is well; return whether it is time to stop."""
+        self._in_a_row = self._in_a_row + 1 if signs else 0
+        return self._in_a_row >= self._patience
+
+
+def collapse_signs(std: float, rank: float, *, loss: float, trivial: float | None) -> list[str]:
+    """Return what shows that embeddings say nothing any more, in words; empty if nothing does.
+
+    `trivial` is the `loss` of an encoder that gives one vector for all images, None if not known.
+    """
+    signs = []
+    if std < COLLAPSED_STD:
+        signs.append(f"the embeddings' deviation is {std:.2g}, below {COLLAPSED_STD:g}")
+    if rank < COLLAPSED_RANK:
+        signs.append(f"their effective rank is {rank:.2g}, below {COLLAPSED_RANK:g}")
+    if trivial is not None and abs(loss - trivial) <= TRIVIAL_SHARE * max(trivial, 0.1):
+        signs.append(f"the loss is {loss:.5g}, which an encoder reaches that is blind ({trivial:.5g})")
+    return signs
 
 
 def embedding_std(embeddings: Tensor) -> float:

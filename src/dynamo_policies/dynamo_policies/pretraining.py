@@ -16,14 +16,15 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from dynamo_policies.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
 from dynamo_policies.encoders import Encoder, EncoderConfig, EncoderRecord, save_encoder
-from dynamo_policies.errors import ConfigError, DynamoError, UnknownNameError
-from dynamo_policies.health import COLLAPSED_STD, effective_rank, embedding_std
+from dynamo_policies.errors import ConfigError, DynamoError
+from dynamo_policies.health import CollapseWatch, collapse_signs, effective_rank, embedding_std
 from dynamo_policies.objectives import OBJECTIVES, Losses, Objective
+from dynamo_policies.optimisers import make_optimiser
 from dynamo_policies.recipes import PretrainConfig, Recipe
 from dynamo_policies.schedules import average_progress, set_learning_rates
 from dynamo_policies.tensorfiles import write_json
@@ -51,6 +52,16 @@ class Sampler(Protocol):
 
 class PretrainError(DynamoError):
     """A run can't be started or went wrong."""
+
+
+class CollapseError(PretrainError):
+    """The encoder says the same of all images, so that going on is of no use."""
+
+    def __init__(self, step: int, signs: list[str], advice: str) -> None:
+        super().__init__(
+            f"stopped at step {step}, the encoder collapses: {'; '.join(signs)}. Advice: {advice}. "
+            "stop_on_collapse: false goes on regardless"
+        )
 
 
 class Origin(NamedTuple):
@@ -97,22 +108,24 @@ def pretrain(
 
     Raises:
         PretrainError: the folder holds a run already, or the loss is no longer finite.
+        CollapseError: the embeddings collapse, and `stop_on_collapse` is set.
         TensorFileError: the checkpoint to resume from is missing, damaged or was made with other settings.
     """
     recipe = recipe.over(sampler)
     config = recipe.run
     objective = make_objective(recipe).to(device).train()
     optimiser = make_optimiser(objective, config)
+    watch = CollapseWatch(config.collapse_checks)
     progress = _start(folder, objective, optimiser, recipe, sampler, resume=resume)
     with SummaryWriter(str(folder / "tensorboard"), purge_step=progress.step) as writer:
         while progress.step < config.steps:
             began = clock()
             segments = torch.from_numpy(sampler.sample(config.segments)).to(device)
             set_learning_rates(optimiser, config, progress.step)
+            objective.before_step(average_progress(config, progress.step))
             losses = forward(objective, segments, config, progress.step)
             losses.total.backward()  # type: ignore[no-untyped-call]  # torch's stubs
-            for network in objective.networks().values():
-                torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+            clip_gradients(objective, config.clip_norm)
             optimiser.step()
             optimiser.zero_grad()
             objective.after_step(average_progress(config, progress.step))
@@ -121,7 +134,10 @@ def pretrain(
             progress.step += 1
             progress.seconds += clock() - began
             if progress.step % config.log_every == 0 or progress.step == config.steps:
-                _log(writer, losses, progress.step, optimiser, segments.shape[:3].numel() / (clock() - began))
+                rate = segments.shape[:3].numel() / (clock() - began)
+                signs = _log(writer, losses, progress.step, optimiser, rate)
+                if watch.has_collapsed(signs) and config.stop_on_collapse:
+                    raise CollapseError(progress.step, signs, objective.advice)
             if progress.step % config.checkpoint_every == 0:
                 progress.sampler = sampler.state()
                 save_checkpoint(folder, objective, optimiser, progress, recipe.settings)
@@ -138,37 +154,19 @@ def make_objective(recipe: Recipe) -> Objective:
         )
     encoder = Encoder(
         EncoderConfig(
-            image_size=config.image_size, crop=config.crop, channels=config.channels, seed=config.seed
+            kind=config.encoder,
+            image_size=config.image_size,
+            crop=config.crop,
+            channels=config.channels,
+            seed=config.seed,
         )
     )
     random = torch.Generator().manual_seed(config.seed + 1)  # not the encoder's numbers over again
     objective = OBJECTIVES[config.objective][1](recipe.objective, encoder, random)
-    objective.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
+    objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
     if config.compile:
         objective.compile()
     return objective
-
-
-def make_optimiser(objective: Objective, config: PretrainConfig) -> torch.optim.AdamW:
-    """Return AdamW with one group of parameters for each network."""
-    networks = objective.networks()
-    for key in ("constant_lr", "undecayed_vectors"):
-        for name in getattr(config, key):
-            if name not in networks:
-                raise UnknownNameError(f"{key}: network", name, networks)
-    groups = [group for name in networks for group in _groups(name, networks[name], config)]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
-
-
-def _groups(name: str, network: nn.Module, config: PretrainConfig) -> list[dict[str, Any]]:
-    """Return the parameters of `network`; those without weight decay in a group of their own."""
-    parameters = list(network.parameters())
-    if name not in config.undecayed_vectors:
-        return [{"params": parameters, "name": name}]
-    return [
-        {"params": [p for p in parameters if p.ndim >= 2], "name": name},
-        {"params": [p for p in parameters if p.ndim < 2], "name": name, "weight_decay": 0.0},
-    ]
 
 
 def forward(objective: Objective, segments: Tensor, config: PretrainConfig, step: int) -> Losses:
@@ -181,6 +179,13 @@ def forward(objective: Objective, segments: Tensor, config: PretrainConfig, step
         torch.manual_seed(config.seed * 1_000_003 + step)
         losses: Losses = objective(segments)
     return losses
+
+
+def clip_gradients(objective: Objective, limit: float | None) -> None:
+    """Clip the gradients of each network by itself to the norm `limit`, if there is one."""
+    if limit is not None:
+        for network in objective.networks().values():
+            torch.nn.utils.clip_grad_norm_(network.parameters(), limit)
 
 
 def _start(
@@ -209,16 +214,19 @@ def _finite(loss: float, step: int) -> float:
 
 def _log(
     writer: SummaryWriter, losses: Losses, step: int, optimiser: torch.optim.Optimizer, images_per_s: float
-) -> None:
-    std = embedding_std(losses.embeddings)
+) -> list[str]:
+    """Write the curves of `step` and return the signs of a collapse, if there are any."""
+    std, rank = embedding_std(losses.embeddings), effective_rank(losses.embeddings)
     values = {name: float(value) for name, value in losses.parts.items()}
-    values |= {"embedding_std": std, "effective_rank": effective_rank(losses.embeddings)}
+    values |= {"embedding_std": std, "effective_rank": rank}
     values |= {"images_per_s": images_per_s}
     values |= {f"learning_rate/{group['name']}": group["lr"] for group in optimiser.param_groups}
     for name, value in values.items():
         writer.add_scalar(name, value, step)
-    if std < COLLAPSED_STD:
-        logger.warning("step %d: the embeddings collapse, their deviation is %.2g", step, std)
+    signs = collapse_signs(std, rank, loss=losses.total.item(), trivial=losses.trivial)
+    if signs:
+        logger.warning("step %d: the encoder may collapse: %s", step, "; ".join(signs))
+    return signs
 
 
 def _finish(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from dynamo_policies.configs import build, read_yaml
+from dynamo_policies.encoders import Kind
 from dynamo_policies.errors import ConfigError, UnknownNameError
 from dynamo_policies.objectives import OBJECTIVES, ObjectiveConfig
 from dynamo_policies.presets import expand, overlay
@@ -30,12 +31,17 @@ class PretrainConfig:
     out the last window of an episode. A share of `train_share` of the episodes, drawn from `split_seed`, is
     learned from. `init` is the encoder to start from: a folder, or a checkpoint that `dynamo encoder import`
     can read. `sync_batch_norm`: where several processes share a run on CUDA, batch norms see all of them.
+
+    `betas` are those of Adam and AdamW, `momentum` is that of LARS, which leaves biases and norms undecayed in
+    any case. `clip_norm: null` clips nothing. A run whose embeddings collapse in `collapse_checks` checks in a
+    row, one at each logged step, is stopped unless `stop_on_collapse` is false.
     """
 
     objective: str = "dynamo"
     init: str = ""
     image_size: int = 96
     crop: Literal["center", "none"] = "center"
+    encoder: Kind = "resnet18"
     channels: int = 64
     segment_length: int = 12
     segments: int = 6
@@ -44,13 +50,16 @@ class PretrainConfig:
     split_seed: int = 42
     steps: int = 300
     epochs: int = 0
+    optimiser: Literal["adamw", "adam", "lars"] = "adamw"
+    betas: tuple[float, ...] = (0.9, 0.999)
+    momentum: float = 0.9
     learning_rate: float = 3e-4
     warmup: float = 0.1
     schedule: Literal["cosine", "constant"] = "cosine"
     schedule_every: Literal["step", "epoch"] = "step"
     ema_every: Literal["step", "epoch"] = "step"
     weight_decay: float = 0.0
-    clip_norm: float = 0.1
+    clip_norm: float | None = 0.1
     constant_lr: tuple[str, ...] = ()
     undecayed_vectors: tuple[str, ...] = ()
     sync_batch_norm: bool = True
@@ -58,17 +67,23 @@ class PretrainConfig:
     compile: bool = False
     checkpoint_every: int = 100
     log_every: int = 10
+    stop_on_collapse: bool = True
+    collapse_checks: int = 5
     seed: int = 0
 
     def __post_init__(self) -> None:
-        least = {"segment_length": 1, "segments": 1, "checkpoint_every": 1, "log_every": 1}
+        at_least_once = ("segment_length", "segments", "checkpoint_every", "log_every", "collapse_checks")
+        least = dict.fromkeys(at_least_once, 1)
         least |= {"unused_ticks": 0, "epochs": 0, "steps": 0 if self.epochs else 1}
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ConfigError(f"{name} {getattr(self, name)} is not at least {bound}")
-        if self.learning_rate <= 0.0 or self.clip_norm <= 0.0:
+        for name in ("learning_rate", "clip_norm"):
+            if (value := getattr(self, name)) is not None and value <= 0.0:
+                raise ConfigError(f"{name} {value:g} must be positive")
+        if len(self.betas) != 2 or not all(0.0 <= beta < 1.0 for beta in (*self.betas, self.momentum)):
             raise ConfigError(
-                f"learning_rate {self.learning_rate:g} and clip_norm {self.clip_norm:g} must be positive"
+                f"betas {self.betas}, two of them, and momentum {self.momentum:g} must be in 0..1"
             )
         if not 0.0 <= self.warmup < 1.0:
             raise ConfigError(f"warmup {self.warmup:g} is not in 0 <= warmup < 1")

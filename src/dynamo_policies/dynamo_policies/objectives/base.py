@@ -27,6 +27,7 @@ class Losses(NamedTuple):
     total: Tensor  # scalar, to be minimised
     parts: dict[str, Tensor]  # scalars without gradient, by the name they are logged under
     embeddings: Tensor  # (N, E) of this batch's images, without gradient
+    trivial: float | None = None  # what `total` is if the encoder gives one vector for all images, if known
 
 
 class Objective(nn.Module):
@@ -37,6 +38,7 @@ class Objective(nn.Module):
     """
 
     needs_actions: ClassVar[bool] = False
+    advice: ClassVar[str] = "try a lower learning_rate"  # against a collapse
     encoder: Encoder
 
     def __init__(self, config: Any, encoder: Encoder, generator: torch.Generator) -> None:  # noqa: ARG002  # for those that derive
@@ -51,6 +53,9 @@ class Objective(nn.Module):
     def networks(self) -> dict[str, nn.Module]:
         """Return the networks to optimise by name; gradients are clipped within each."""
         raise NotImplementedError
+
+    def before_step(self, progress: float) -> None:
+        """Do what comes before a forward pass; `progress` as in `after_step`."""
 
     def after_step(self, progress: float) -> None:
         """Do what follows an optimiser step; `progress` runs from 0 at the first step towards 1."""
