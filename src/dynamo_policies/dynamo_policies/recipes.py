@@ -32,9 +32,9 @@ class PretrainConfig:
     learned from. `init` is the encoder to start from: a folder, or a checkpoint that `dynamo encoder import`
     can read. `sync_batch_norm`: where several processes share a run on CUDA, batch norms see all of them.
 
-    `betas` are those of Adam and AdamW, `momentum` is that of LARS, which leaves biases and norms undecayed in
-    any case. `clip_norm: null` clips nothing. A run whose embeddings collapse in `collapse_checks` checks in a
-    row, one at each logged step, is stopped unless `stop_on_collapse` is false.
+    `betas` are those of Adam and AdamW, `momentum` is that of LARS, which leaves biases and norms undecayed
+    in any case. `clip_norm: null` clips nothing. A run whose embeddings collapse in `collapse_checks` checks
+    in a row, one at each logged step, is stopped unless `stop_on_collapse` is false.
     """
 
     objective: str = "dynamo"
@@ -83,7 +83,7 @@ class PretrainConfig:
                 raise ConfigError(f"{name} {value:g} must be positive")
         if len(self.betas) != 2 or not all(0.0 <= beta < 1.0 for beta in (*self.betas, self.momentum)):
             raise ConfigError(
-                f"betas {self.betas}, two of them, and momentum {self.momentum:g} must be in 0..1"
+                f"two betas and momentum must be in 0..1, not {self.betas} and {self.momentum:g}"
             )
         if not 0.0 <= self.warmup < 1.0:
             raise ConfigError(f"warmup {self.warmup:g} is not in 0 <= warmup < 1")
