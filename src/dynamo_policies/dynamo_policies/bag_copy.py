@@ -6,6 +6,7 @@ import functools
 import heapq
 import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -39,7 +40,7 @@ class CopiedMessage(NamedTuple):
 
 
 class BagCopy:
-    """A new MCAP bag; a context manager that completes it, or leaves it incomplete when an error passes."""
+    """A new MCAP bag; a context manager that completes it, or removes it when an error passes."""
 
     def __init__(self, path: Path, custom: Mapping[str, str]) -> None:
         """Make the bag `path`, whose custom data is `custom`.
@@ -64,6 +65,7 @@ class BagCopy:
     ) -> None:
         if kind is not None:
             self._writer.abort()
+            shutil.rmtree(self.path, ignore_errors=True)
             return
         self._writer.close()
         for file in (*self.path.iterdir(), self.path):

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from dynamo_policies.bags import find_bags, read_info
 from dynamo_policies.contract import Contract, load_contract
+from dynamo_policies.errors import ConfigError
 
 PIPE_WIDTH = 200  # where no terminal gives a width
 
@@ -44,8 +45,26 @@ def add_tools(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     export.add_argument("--format", choices=["lerobot"], required=True)
     export.add_argument("--out", type=Path, required=True, help="the folder to make")
     export.set_defaults(action=_export)
+    _add_import(actions)
     for action in (align, split, merge, play, export):
         action.add_argument("--contract", type=Path, help="to read bags by that have none of their own")
+
+
+def _add_import(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    taking = actions.add_parser("import", help="make bags of recordings of other systems")
+    taking.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="one demonstration each")
+    taking.add_argument("--format", choices=["open-teach", "dynamo-release"], required=True)
+    taking.add_argument("--contract", type=Path, required=True, help="what the robot was")
+    taking.add_argument("--task", required=True, help="one of the contract's")
+    taking.add_argument("--out", type=Path, required=True, help="the folder for the bags")
+    taking.add_argument(
+        "--camera",
+        action="append",
+        metavar="NAME=N",
+        help="Open-Teach's number of a camera; 0, 1, … without it",
+    )
+    taking.add_argument("--robot", default="right_xarm", help="Open-Teach's name of the robot (%(default)s)")
+    taking.set_defaults(action=_import)
 
 
 def given_contract(arguments: argparse.Namespace) -> Contract | None:
@@ -126,6 +145,33 @@ def _export(arguments: argparse.Namespace) -> int:
     rows = export_lerobot(bags, arguments.out, given_contract(arguments))
     _say(f"{arguments.out}: {len(bags)} episodes, {rows} frames")
     return 0
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from dynamo_policies.bagtools.open_teach import import_open_teach
+    from dynamo_policies.bagtools.release import import_release
+
+    contract, cameras = load_contract(arguments.contract), _cameras(arguments.camera)
+    for folder in arguments.folders:
+        out = arguments.out / folder.resolve().name
+        if arguments.format == "open-teach":
+            import_open_teach(
+                folder, out, contract, task=arguments.task, cameras=cameras, robot=arguments.robot
+            )
+        else:
+            import_release(folder, out, contract, task=arguments.task)
+        _say(f"{out}: {read_info(out).messages} messages")
+    return 0
+
+
+def _cameras(given: list[str] | None) -> dict[str, int] | None:
+    if given is None:
+        return None
+    pairs = [text.partition("=") for text in given]
+    for text, (name, _, number) in zip(given, pairs, strict=True):
+        if not name or not number.isdigit():
+            raise ConfigError(f"--camera {text!r} is not NAME=N, such as fixed=0")
+    return {name: int(number) for name, _, number in pairs}
 
 
 def wide_console() -> Console:
