@@ -57,6 +57,7 @@ def write_video(file: Path, count: int) -> None:
     with av.open(str(file), "w") as container:
         stream = container.add_stream("mpeg4", rate=30)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.bit_rate, stream.gop_size = 8_000_000, 1
         for index in range(count):
             picture = np.full((HEIGHT, WIDTH, 3), 2 * index + 20, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
@@ -102,7 +103,7 @@ def test_a_demonstration_of_open_teach_becomes_a_bag(
     np.testing.assert_allclose(episode.target_position, targets[:, :3], atol=2e-3)
     assert (np.abs((episode.target_quaternion * targets[:, 3:]).sum(axis=1)) > 0.9999).all()
     grey = episode.images["wrist"][:, 4, 4, 0].astype(float)
-    np.testing.assert_allclose(np.diff(grey), 6, atol=3)  # every third frame
+    np.testing.assert_allclose(grey, 20 + 2 * np.floor(elapsed * 30 + 1e-6), atol=3)  # the newest frame
     assert (episode.task, episode.outcome) == ("put_yogurt", "unknown")
 
 
@@ -191,6 +192,7 @@ def test_a_released_demonstration_becomes_a_bag(
     assert (episode.target_gripper == 0).all()
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_pickles_of_a_release_are_not_opened(
     released: Path, libero_contract: Contract, tmp_path: Path
 ) -> None:
