@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import struct
 import subprocess
 import sys
 from dataclasses import replace
@@ -24,7 +25,7 @@ from dynamo_policies.mcap import CHUNK, MAGIC, McapError, open_file, read_chunk,
 from dynamo_policies.mcap_reader import Losses, salvage
 from dynamo_policies.repair import find_damaged, repair
 from dynamo_ros.core.recording import EpisodeWriter
-from mcap_factory import repacked
+from mcap_factory import channel_record, chunk, record, repacked, schema_record, text
 
 # Records an episode and dies without closing it.
 DYING = """
@@ -33,7 +34,7 @@ from pathlib import Path
 from bag_factory import episode_messages
 from dynamo_policies.contract import load_contract
 from dynamo_ros.core.recording import EpisodeWriter
-from mcap_factory import repacked
+from mcap_factory import channel_record, chunk, record, repacked, schema_record, text
 contract = load_contract(sys.argv[1])
 writer = EpisodeWriter(Path(sys.argv[2]), contract, "put_yogurt", operator="a", note="first")
 for raw in episode_messages(contract, 2.0):
@@ -282,3 +283,14 @@ def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
 def test_an_image_of_a_recovered_bag_is_whole(own: Path) -> None:
     episode = load_episode(repair(find_damaged(own)[0]).path, FrameSettings(8))
     assert (np.diff(episode.images["fixed"][:, 0, 0, 0].astype(int)) == 3).all()
+
+
+def test_times_of_publication_and_sequence_numbers_survive(tmp_path: Path) -> None:
+    content = schema_record(1, "std_msgs/msg/String", "string data") + channel_record(1, 1, "/a")
+    message = struct.pack("<HIQQ", 1, 42, 2_000, 1_500) + b"\x00\x01\x00\x00\x01\x00\x00\x00\x00"
+    (tmp_path / "bag").mkdir()
+    whole = MAGIC + record(1, text("ros2") + text("")) + chunk(content + record(5, message), "zstd")
+    (tmp_path / "bag" / "bag_0.mcap").write_bytes(whole)
+    (found,) = salvage(open_file(repair(tmp_path / "bag").path / "bag.mcap"), Losses())
+    assert (found.message.receive_ns, found.message.publish_ns, found.message.sequence) == (2_000, 1_500, 42)
+    assert found.message.data == message[22:]

@@ -6,6 +6,7 @@ contract_hash, versions and dropped (JSON), started_ns. Nothing of it is trusted
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 import yaml
 
 from dynamo_policies.contract import Contract, ImageStream, parse_contract
-from dynamo_policies.errors import DynamoError
+from dynamo_policies.errors import ConfigError, DynamoError
 from dynamo_policies.mcap import MAGIC
 
 LARGEST_METADATA = 4 << 20
@@ -129,7 +130,7 @@ def _info_from(
 ) -> BagInfo:
     topics = metadata["topics_with_message_count"] or []
     named: dict[str, Any] = {str(one["topic_metadata"]["name"]): one["topic_metadata"] for one in topics}
-    own = parse_contract(custom["contract"], where=f"contract in {path}") if "contract" in custom else None
+    own = _own_contract(path, custom["contract"]) if "contract" in custom else None
     chosen = own or contract
     if chosen is None:
         listed = sorted(f"{name} ({topic['type']})" for name, topic in named.items())
@@ -173,6 +174,19 @@ def _stored_as(contract: Contract, types: Mapping[str, str]) -> dict[str, str]:
         for topic in sorted(cameras - types.keys())
         if types.get(topic + COMPRESSED) == COMPRESSED_IMAGE
     }
+
+
+def _own_contract(path: Path, text: str) -> Contract:
+    try:
+        return _parsed(text)
+    except ConfigError:
+        return parse_contract(text, where=f"contract in {path}")
+
+
+@functools.lru_cache(maxsize=16)
+def _parsed(text: str) -> Contract:
+    """Return the contract; the bags of a session share one, and parsing it takes ten milliseconds."""
+    return parse_contract(text)
 
 
 def _counts(topics: list[Any]) -> dict[str, int]:

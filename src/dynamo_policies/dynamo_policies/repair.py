@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from dynamo_policies.bag_copy import BagCopy, sync
+from dynamo_policies.bag_copy import BagCopy, sync, to_copy
 from dynamo_policies.bags import BagError
 from dynamo_policies.contract import Contract
 from dynamo_policies.damaged import ABOUT, Damaged, find_damaged, look_at
@@ -92,7 +92,7 @@ def _write(damaged: Damaged, bag: Path) -> tuple[Losses, Summary]:
 
 def _copied(copy: BagCopy, messages: Iterable[Found]) -> Iterator[Found]:
     for found in messages:
-        copy.write(found.channel, found.message.receive_ns, found.message.data)
+        copy.write(to_copy(found))
         yield found
 
 

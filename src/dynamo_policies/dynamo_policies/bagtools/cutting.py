@@ -37,7 +37,7 @@ def split(bag: Path | str, at_s: Sequence[float], out: Path, contract: Contract 
         note = f"part {number + 1} of {len(paths)} of {info.path.name}"
         with BagCopy(path, custom_of(info, note)) as copy:
             while pending is not None and pending.receive_ns < end_ns:
-                copy.write(*pending)
+                copy.write(pending)
                 pending = next(messages, None)
     return paths
 
@@ -78,7 +78,7 @@ def custom_of(info: BagInfo, remark: str) -> dict[str, str]:
 
 def _write(copy: BagCopy, messages: Iterable[CopiedMessage]) -> None:
     for message in messages:
-        copy.write(*message)
+        copy.write(message)
 
 
 def _check_free(paths: Iterable[Path]) -> None:
