@@ -1,20 +1,29 @@
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from action_msgs.msg import GoalStatus
+from dynamo_interfaces.action import RecordEpisode
 from dynamo_interfaces.msg import RecorderState
-from dynamo_interfaces.srv import StartEpisode, StopEpisode
+from dynamo_interfaces.srv import MarkEpisode, MarkMoment, StartEpisode, StopEpisode
 from geometry_msgs.msg import PoseStamped
+from rclpy.action import ActionClient
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rosbags.highlevel import AnyReader
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import Image, JointState, Joy
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from dynamo_policies.bags import read_info
 from dynamo_policies.contract import Contract
+from dynamo_policies.mcap import open_file
+from dynamo_policies.mcap_reader import read as mcap_read
+from dynamo_ros.core.recording import RecordingError
+from dynamo_ros.nodes.definitions import definition_of
 from dynamo_ros.nodes.recorder_node import RecorderNode
 from ros_fixtures import Ros
 
@@ -54,7 +63,8 @@ class Robot:
 
 @pytest.fixture
 def recorder(ros: Ros, tmp_path: Path) -> RecorderNode:
-    node = RecorderNode([Parameter("out", value=str(tmp_path / "bags"))])
+    patterns = Parameter("extra_topics", value=["/robot_.*"])
+    node = RecorderNode([Parameter("out", value=str(tmp_path / "bags")), patterns])
     return ros.add(node)
 
 
@@ -188,3 +198,128 @@ def test_the_state_tells_what_is_being_recorded(ros: Ros, robot: Robot) -> None:
     assert states[-1].path.endswith("put_yogurt_000")
     stop(ros)
     ros.until(lambda: not states[-1].recording)
+
+
+def test_a_latched_topic_that_a_pattern_finds_is_in_every_episode(ros: Ros, robot: Robot) -> None:
+    latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+    node = ros.node("description")
+    node.create_publisher(String, "/robot_description", latched).publish(String(data="<robot/>"))
+    for _ in range(2):
+        start(ros, robot)
+        ros.spin(0.2)
+        assert [m.data for m in read(stop(ros).path, "/robot_description")] == ["<robot/>"]
+
+
+def test_times_are_those_of_the_middleware_not_of_the_callback(ros: Ros, robot: Robot) -> None:
+    start(ros, robot)
+    sent_ns = time.time_ns()
+    robot.arm()
+    time.sleep(0.5)  # the recorder is held up
+    ros.spin(0.1)
+    path = Path(stop(ros).path)
+    view = open_file(path / f"{path.name}.mcap")
+    late = [m for _, m in mcap_read(view, lambda c: c.topic == ARM_TOPIC) if m.publish_ns > sent_ns - 10**7]
+    assert late[-1].receive_ns - sent_ns < 2 * 10**8
+    assert 0 <= late[-1].publish_ns - sent_ns < 2 * 10**8
+
+
+def test_the_action_records_until_its_time_is_over(ros: Ros, robot: Robot) -> None:
+    robot.everything()
+    ros.spin(0.1)
+    client = ActionClient(ros.node("client"), RecordEpisode, "/recorder/record")
+    ros.until(client.server_is_ready)
+    told: list[Any] = []
+    goal = RecordEpisode.Goal(task="put_yogurt", max_seconds=0.6)
+    accepted = client.send_goal_async(goal, feedback_callback=told.append)
+    ros.until(accepted.done)
+    result = accepted.result().get_result_async()
+    ros.until(result.done)
+    answer = result.result()
+    assert answer.status == GoalStatus.STATUS_SUCCEEDED
+    assert (answer.result.success, answer.result.outcome) == (True, "unknown")
+    assert read_info(Path(answer.result.path)).note == "max_seconds have passed"
+    assert told[-1].feedback.seconds > 0.3
+    client.destroy()
+
+
+def test_a_goal_that_is_cancelled_leaves_a_whole_bag(ros: Ros, robot: Robot) -> None:
+    robot.everything()
+    ros.spin(0.1)
+    client = ActionClient(ros.node("client"), RecordEpisode, "/recorder/record")
+    ros.until(client.server_is_ready)
+    accepted = client.send_goal_async(RecordEpisode.Goal(task="put_yogurt"))
+    ros.until(accepted.done)
+    result = accepted.result().get_result_async()
+    accepted.result().cancel_goal_async()
+    ros.until(result.done)
+    assert result.result().status == GoalStatus.STATUS_CANCELED
+    assert read_info(Path(result.result().result.path)).note == "cancelled"
+    client.destroy()
+
+
+def test_a_goal_that_makes_no_sense_is_aborted_with_the_reason(ros: Ros, robot: Robot) -> None:
+    client = ActionClient(ros.node("client"), RecordEpisode, "/recorder/record")
+    ros.until(client.server_is_ready)
+    accepted = client.send_goal_async(RecordEpisode.Goal(task="put_yogurts"))
+    ros.until(accepted.done)
+    result = accepted.result().get_result_async()
+    ros.until(result.done)
+    assert "task 'put_yogurts' is unknown" in result.result().result.message
+    client.destroy()
+
+
+def test_moments_marks_and_redo_are_services(ros: Ros, robot: Robot) -> None:
+    node = ros.node("operator3")
+    assert start(ros, robot).success
+    assert ros.call(node, MarkMoment, "/recorder/moment", MarkMoment.Request(text="tipped")).success
+    assert ros.call(node, MarkEpisode, "/recorder/mark", MarkEpisode.Request(outcome="failure")).success
+    path = stop(ros, "").path
+    assert read_info(Path(path)).outcome == "failure"
+    assert "tipped" in read(path, "/recorder/events")[0].data
+    again = ros.call(node, Trigger, "/recorder/redo", Trigger.Request())
+    assert (again.success, Path(again.message).name) == (True, "put_yogurt_001")
+    refused = ros.call(node, Trigger, "/recorder/next", Trigger.Request())
+    assert "put_yogurt_001 is being recorded" in refused.message
+    assert stop(ros).success
+
+
+def test_gamepad_buttons_begin_and_end_an_episode(ros: Ros, contract: Contract, tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text("tasks: {fetch_yogurt: 3}")
+    settings = {"out": str(tmp_path / "bags"), "plan": str(tmp_path / "plan.yaml")}
+    parameters = [Parameter(name, value=value) for name, value in settings.items()]
+    ros.add(RecorderNode([*parameters, Parameter("buttons", value=["start:0", "success:1"])]))
+    robot = Robot(ros.node("robot"), contract)
+    ros.until(lambda: all(p.get_subscription_count() for p in (*robot.images, robot.joints)))
+    pad = ros.node("pad").create_publisher(Joy, "/joy", 10)
+    ros.until(pad.get_subscription_count)
+    robot.everything()
+    states: list[RecorderState] = []
+    ros.node("screen").create_subscription(RecorderState, "/recorder/state", states.append, 10)
+    for buttons in ([0, 0], [1, 0], [0, 0], [0, 1]):
+        pad.publish(Joy(buttons=buttons))
+        ros.spin(0.1)
+    ros.until(lambda: states and list(states[-1].plan_done) == [1])
+    assert (states[-1].next_task, states[-1].next_prompt) == (
+        "fetch_yogurt",
+        contract.tasks["fetch_yogurt"].prompt,
+    )
+    assert states[-1].free_bytes > 0
+    assert read_info(tmp_path / "bags" / "fetch_yogurt_000").outcome == "success"
+
+
+def test_a_recorder_that_is_not_active_refuses_and_saves_when_it_is_deactivated(
+    ros: Ros, robot: Robot, recorder: RecorderNode
+) -> None:
+    path = start(ros, robot).path
+    recorder.trigger_deactivate()
+    assert read_info(Path(path)).note == "interrupted"
+    assert "the recorder is not active" in start(ros, robot).message
+    recorder.trigger_activate()
+    assert start(ros, robot).success
+
+
+def test_definitions_of_types_that_ros_does_not_ship_are_whole() -> None:
+    assert definition_of("sensor_msgs/msg/Image") is None
+    assert "float64 elapsed" in str(definition_of("dynamo_interfaces/msg/Outcome"))
+    with pytest.raises(RecordingError, match="package 'no_such' is not installed here"):
+        definition_of("no_such/msg/Thing")

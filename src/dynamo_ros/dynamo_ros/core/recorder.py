@@ -2,35 +2,74 @@
 
 from __future__ import annotations
 
-import re
+import json
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from dynamo_policies.contract import Contract
+from dynamo_policies.errors import DynamoError
+from dynamo_ros.core.bag_files import Item
+from dynamo_ros.core.bag_places import check_room, next_path
 from dynamo_ros.core.gaps import SequenceGaps
 from dynamo_ros.core.heard import Heard
-from dynamo_ros.core.recording import EpisodeSummary, EpisodeWriter, RecordingError, Topic, topics_of
+from dynamo_ros.core.latched import Latched
+from dynamo_ros.core.marks import annotate, set_aside
+from dynamo_ros.core.preroll import PreRoll
+from dynamo_ros.core.recording import (
+    EpisodeSummary,
+    EpisodeWriter,
+    RecordingError,
+    Topic,
+    check_outcome,
+    topics_of,
+)
+from dynamo_ros.core.recording_plan import RecordingPlan
+from dynamo_ros.core.storage_settings import StorageSettings
 
-LAST_NUMBER = 999
+EVENTS = Topic("/recorder/events", "std_msgs/msg/String")
 
 
 class RecorderStatus(NamedTuple):
     """What the recorder is doing; without an episode all counts are 0."""
 
-    task: str
-    path: Path | None
-    messages: int
-    dropped: int
-    bytes: int
-    seconds: float
+    task: str = ""
+    path: Path | None = None
+    messages: int = 0
+    dropped: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    outcome: str = ""  # as marked so far
+    waiting_bytes: int = 0
+    written_bytes: int = 0
 
 
-IDLE = RecorderStatus("", None, 0, 0, 0, 0.0)
+class Ending:
+    """An episode that has ended and whose bag is being completed."""
+
+    def __init__(self, task: str, outcome: str, writer: EpisodeWriter) -> None:
+        self.task, self.outcome, self._writer = task, outcome, writer
+
+    @property
+    def done(self) -> bool:
+        """Whether the bag is in its place, or has failed."""
+        return self._writer.done
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it is done, at most so long."""
+        self._writer.wait(seconds)
+
+    def summary(self) -> EpisodeSummary:
+        """Wait for it; see `EpisodeWriter.summary`."""
+        return self._writer.summary()
 
 
 class Recorder:
-    """Takes every message, and writes those that come during an episode."""
+    """Takes every message, and writes those that come during an episode, and `preroll_s` before it.
+
+    An episode that is being completed does not keep the next one from starting; `tend` tells when it is done.
+    """
 
     def __init__(
         self,
@@ -39,65 +78,161 @@ class Recorder:
         extras: Sequence[Topic] = (),
         *,
         versions: Mapping[str, str] | None = None,
+        origin: Mapping[str, str] | None = None,
+        settings: StorageSettings | None = None,
+        preroll_s: float = 0.0,
+        plan: RecordingPlan | None = None,
     ) -> None:
-        self._contract, self._folder, self._extras, self._versions = contract, folder, tuple(extras), versions
-        self.topics = (*topics_of(contract), *self._extras)
-        self._heard = Heard(contract)
-        self._gaps = {topic.name: SequenceGaps() for topic in self.topics}
+        """`origin` is further text for the custom data of each bag; see `provenance`."""
+        self._contract, self._folder = contract, folder
+        self._versions, self._origin = versions, dict(origin or {})
+        self._settings, self.plan = settings or StorageSettings(), plan or RecordingPlan({}, {})
+        self._own = {topic.name: topic for topic in topics_of(contract)}
+        self._heard, self._preroll = Heard(contract), PreRoll(preroll_s)
+        self._latched = Latched(())
+        self._gaps: dict[str, SequenceGaps] = {}
+        self.topics: dict[str, Topic] = {}
+        self.listen((*self._own.values(), *extras))
         self._writer: EpisodeWriter | None = None
-        self._task, self._path, self._started_ns = "", folder, 0
-        self.failure = ""
+        self._path, self._started_ns = folder, 0
+        self._task = self._marked = self._noted = self.failure = ""
+        self._asked: tuple[str, str] = ("", "")  # operator and note of the last episode
+        self._endings: deque[Ending] = deque()
+        self.last: EpisodeSummary | None = None
+        self._last_task = ""
 
     @property
     def recording(self) -> bool:
         """Whether an episode is being recorded."""
         return self._writer is not None
 
+    @property
+    def saving(self) -> int:
+        """How many episodes are being completed."""
+        return len(self._endings)
+
+    def prompt(self, task: str) -> str:
+        """Return what the contract has the operator told of `task`."""
+        return self._contract.task(task).prompt
+
+    def listen(self, topics: Sequence[Topic]) -> None:
+        """From the next episode on record `topics`, with what is now known of them; those before stay."""
+        self.topics |= {topic.name: topic for topic in topics}
+        self._latched.topics([name for name, topic in self.topics.items() if topic.latched])
+        for name in self.topics:
+            self._gaps.setdefault(name, SequenceGaps())
+
     def status(self, now_ns: int) -> RecorderStatus:
         """Return what is going on."""
         if self._writer is None:
-            return IDLE
+            return RecorderStatus()
         w, seconds = self._writer, (now_ns - self._started_ns) / 1e9
-        return RecorderStatus(self._task, self._path, w.messages, w.dropped, w.payload_bytes, seconds)
+        return RecorderStatus(
+            self._task,
+            self._path,
+            w.messages,
+            w.dropped,
+            w.payload_bytes,
+            seconds,
+            self._marked or "unknown",
+            w.waiting_bytes,
+            w.written_bytes,
+        )
 
     def start(self, task: str, now_ns: int, *, operator: str = "", note: str = "") -> Path:
-        """Begin an episode and return where its bag will be.
+        """Begin an episode and return where its bag will be; an empty `task` is what the plan has next.
 
         Raises:
-            RecordingError: an episode is being recorded, or an observed stream has never spoken.
+            RecordingError: an episode is being recorded, an observed stream has never spoken, the disk has no
+                room, or the plan has nothing next.
             UnknownNameError: the contract has no such task.
         """
         if self._writer is not None:
             raise RecordingError(f"{self._path.name} is being recorded; stop or discard it first")
+        task = task or self._planned()
         self._contract.task(task)
         if self._heard.silent:
             raise RecordingError(f"nothing has come yet from {', '.join(self._heard.silent)}")
-        path, extras = next_path(self._folder, task), self._extras
+        check_room(self._folder, self._settings.reserve_bytes)
+        path = next_path(self._folder, task)
         self._writer = EpisodeWriter(
-            path, self._contract, task, extras, operator=operator, note=note, versions=self._versions
+            path,
+            self._contract,
+            task,
+            (*self.topics.values(), EVENTS),
+            operator=operator,
+            note=note,
+            versions=self._versions,
+            origin=self._origin,
+            settings=self._settings,
         )
         self._task, self._path, self._started_ns, self.failure = task, path, now_ns, ""
-        # What was said once before the episode holds during it.
-        for message in self._heard.latched:
-            self._write(message.topic, message.cdr, now_ns)
+        self._marked, self._noted, self._asked = "", "", (operator, note)
+        self._begin(now_ns)
         return path
 
-    def saw(self, topic: str, cdr: bytes, receive_ns: int, *, sequence: int | None = None) -> None:
-        """Take a message: CDR bytes, received at `receive_ns`.
+    def saw(
+        self, topic: str, cdr: bytes, receive_ns: int, *, publish_ns: int = 0, sequence: int | None = None
+    ) -> None:
+        """Take a message: CDR bytes, received at `receive_ns`, sent at `publish_ns` (0: not known).
 
         `sequence` is its number among those of the topic's publisher, None where that can't be told.
         """
+        item = Item(topic, cdr, receive_ns, publish_ns)
         self._heard.saw(topic, cdr)
+        self._latched.saw(item)
         missing = self._missing(topic, sequence)
-        if self._writer is not None:
+        if self._writer is None:
+            self._preroll.push(item)
+        else:
             self._writer.lost(topic, missing)
-            self._write(topic, cdr, receive_ns)
+            self._write(item)
 
-    def stop(self, outcome: str, note: str = "") -> EpisodeSummary:
-        """End the episode and complete its bag; see `EpisodeWriter.close`."""
+    def moment(self, text: str, now_ns: int) -> None:
+        """Mark this moment in the bag, as JSON in a std_msgs/String on `/recorder/events`."""
+        self._recording("mark a moment of")
+        event = json.dumps({"event": "moment", "text": text, "stamp_ns": now_ns})
+        self._write(Item(EVENTS.name, _string_cdr(event), now_ns, now_ns))
+
+    def mark(self, outcome: str, note: str = "") -> Path:
+        """Say how the episode goes, or how the last one went, and return its bag.
+
+        Raises:
+            UnknownNameError: `outcome` is none.
+            RecordingError: there is no episode to mark, or the disk refuses.
+        """
+        check_outcome(outcome)
+        if self._writer is not None:
+            self._marked, self._noted = outcome, _joined(self._noted, note)
+            return self._path
+        last = self._saved("mark")
+        annotate(last.path, {"outcome": outcome}, note=note)
+        self.plan.count(self._last_task, last.outcome, -1)
+        self.plan.count(self._last_task, outcome)
+        self.last = last._replace(outcome=outcome)
+        return last.path
+
+    def end(self, outcome: str = "", note: str = "") -> Ending:
+        """End the episode; its bag is completed behind the scenes. An empty `outcome` is as marked before.
+
+        Raises:
+            UnknownNameError: `outcome` is none.
+            RecordingError: no episode is being recorded.
+        """
         writer = self._recording("stop")
-        summary = writer.close(outcome, note)
+        outcome = outcome or self._marked or "unknown"
+        writer.end(outcome, _joined(self._noted, note))
+        ending = Ending(self._task, outcome, writer)
+        self._endings.append(ending)
         self._writer = None
+        self._preroll.clear()
+        self.plan.count(self._task, outcome)
+        return ending
+
+    def stop(self, outcome: str = "", note: str = "") -> EpisodeSummary:
+        """End the episode and wait until its bag is complete."""
+        summary = self.end(outcome, note).summary()
+        self.tend()
         return summary
 
     def discard(self) -> Path:
@@ -105,12 +240,68 @@ class Recorder:
         writer = self._recording("discard")
         writer.discard()
         self._writer = None
+        self._preroll.clear()
         return self._path
+
+    def redo(self, now_ns: int) -> Path:
+        """Discard the episode, or set the last one aside, and start the same task again."""
+        task = self._task
+        if self._writer is not None:
+            self.discard()
+        else:
+            last = self._saved("redo")
+            set_aside(last.path)
+            self.plan.count(self._last_task, last.outcome, -1)
+            task, self.last = self._last_task, None
+        operator, note = self._asked
+        return self.start(task, now_ns, operator=operator, note=note)
+
+    def tend(self) -> list[EpisodeSummary]:
+        """Return the episodes that are complete since the last call; end one that has no room left."""
+        if self._writer is not None and self._writer.full:
+            self.failure = self._writer.full
+            self.end("", f"ended as the disk is full: {self._writer.full}")
+        done = []
+        while self._endings and self._endings[0].done:
+            ending = self._endings.popleft()
+            done.append(ending.summary())
+            self.last, self._last_task = done[-1], ending.task
+        return done
+
+    def finish(self) -> None:
+        """Wait until all ended episodes are complete."""
+        for ending in self._endings:
+            ending.summary()
+
+    def _begin(self, now_ns: int) -> None:
+        """Write what was said before the episode and holds during it, then the last seconds before it."""
+        before = self._preroll.take(now_ns)
+        start_ns = before[0].receive_ns if before else now_ns
+        there = {id(item.data) for item in before}
+        held = [Item(message.topic, message.cdr, start_ns) for message in self._heard.latched]
+        held += [item._replace(receive_ns=start_ns) for item in self._latched.items]
+        for item in {id(item.data): item for item in held}.values():
+            if id(item.data) not in there:
+                self._write(item)
+        for item in before:
+            self._write(item)
+
+    def _planned(self) -> str:
+        if not self.plan.next_task:
+            raise RecordingError("no task was given, and the session plan has none left")
+        return self.plan.next_task
 
     def _recording(self, verb: str) -> EpisodeWriter:
         if self._writer is None:
             raise RecordingError(f"nothing to {verb}: no episode is being recorded")
         return self._writer
+
+    def _saved(self, verb: str) -> EpisodeSummary:
+        self.finish()
+        self.tend()
+        if self.last is None or self.last.error:
+            raise RecordingError(f"nothing to {verb}: no episode was recorded")
+        return self.last
 
     def _missing(self, topic: str, sequence: int | None) -> int:
         if sequence is None:
@@ -118,20 +309,23 @@ class Recorder:
             return 0
         return self._gaps[topic].missing(sequence)
 
-    def _write(self, topic: str, cdr: bytes, receive_ns: int) -> None:
+    def _write(self, item: Item) -> None:
         assert self._writer is not None
         try:
-            self._writer.write(topic, cdr, receive_ns)
+            self._writer.write(*item)
         except RecordingError as error:  # the disk failed: the episode's summary will say so
             self.failure = str(error)
+        except DynamoError:
+            # A topic that was found during the episode is recorded from the next one on.
+            if item.topic not in self.topics:
+                raise
 
 
-def next_path(folder: Path, task: str) -> Path:
-    """Return `folder`/`task`_NNN with the number after the highest there, hidden bags included."""
-    pattern = re.compile(rf"\.?{re.escape(task)}_(\d+)")
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    numbers = [int(found.group(1)) for found in map(pattern.match, names) if found]
-    number = max(numbers, default=-1) + 1
-    if number > LAST_NUMBER:
-        raise RecordingError(f"{folder} holds {task}_{max(numbers):03}; take another folder")
-    return folder / f"{task}_{number:03}"
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
+
+
+def _string_cdr(text: str) -> bytes:
+    """Return a std_msgs/String, little-endian CDR."""
+    encoded = text.encode() + b"\0"
+    return b"\0\1\0\0" + len(encoded).to_bytes(4, "little") + encoded

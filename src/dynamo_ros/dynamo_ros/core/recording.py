@@ -188,6 +188,10 @@ class EpisodeWriter:
         }
         self._bag.end({**self._custom, **ending})
 
+    def wait(self, seconds: float) -> None:
+        """Wait until the bag is complete or has failed, at most so long."""
+        self._bag.done.wait(seconds)
+
     def summary(self) -> EpisodeSummary:
         """Wait until the bag is in its place, after `end`, and say what is in it.
 

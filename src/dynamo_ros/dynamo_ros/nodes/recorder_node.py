@@ -2,172 +2,222 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from ament_index_python.packages import get_package_share_path
-from dynamo_interfaces.msg import RecorderState
-from dynamo_interfaces.srv import StartEpisode, StopEpisode
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.node import Node
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rclpy.subscription import Subscription
 from rclpy.utilities import get_rmw_implementation_identifier
-from rosidl_runtime_py.utilities import get_message
-from std_srvs.srv import Trigger
+from sensor_msgs.msg import Joy
 
-from dynamo_policies.errors import DynamoError
+from dynamo_policies.contract import Contract
+from dynamo_policies.errors import ConfigError, DynamoError
+from dynamo_ros.core.episode_buttons import EpisodeButtons
+from dynamo_ros.core.provenance import provenance
 from dynamo_ros.core.recorder import Recorder
-from dynamo_ros.core.recording import EpisodeSummary, RecordingError, Topic
+from dynamo_ros.core.recording import EpisodeSummary, RecordingError, Topic, topics_of
+from dynamo_ros.core.recording_plan import load_plan
+from dynamo_ros.core.storage_settings import StorageSettings
 from dynamo_ros.locations import find_contract
-from dynamo_ros.nodes.messages import now_ns, to_time
-from dynamo_ros.nodes.qos import RELIABILITIES
+from dynamo_ros.nodes.cue import Cue
+from dynamo_ros.nodes.definitions import definition_of
+from dynamo_ros.nodes.episode_control import EpisodeControl
+from dynamo_ros.nodes.receive_times import ReceiveTimes
+from dynamo_ros.nodes.recorder_state import StatePublisher
+from dynamo_ros.nodes.settings import declared
 from dynamo_ros.nodes.spin import run
+from dynamo_ros.nodes.topic_subscriptions import Info, TopicSubscriptions
 
-STATE_PERIOD_S = 0.5
-# Room in the middleware for a recorder that the operating system or the disk holds up.
-QUEUED_MESSAGES = 300
+TEND_PERIOD_S, STATE_PERIOD_S = 0.1, 0.5
+OK, FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+TEXTS = {
+    "contract": "xarm_kitchen",
+    "out": "bags",
+    "plan": "",
+    "robot_serial": "",
+    "joy": "/joy",
+    "cue": "none",
+}
+LISTS = ("extras", "extra_topics", "calibration", "buttons")
 
 
-class RecorderNode(Node):
-    """Hands messages to a Recorder and answers for it.
+class RecorderNode(LifecycleNode):
+    """Hands messages to a Recorder and answers for it; episodes are possible while it is active.
 
     Parameters: `contract` (name or path), `out` (folder of the bags), `extras` (further topics, each as
-    `topic:type`).
+    `topic:type`), `extra_topics` (regular expressions; what matches as a whole is recorded too, as far as it
+    is there when an episode starts), `preroll_s` (recorded from so long before the start), `plan` (YAML file,
+    see `load_plan`), `robot_serial`, `calibration` (files to store with each bag), `buttons` (see
+    `EpisodeButtons`) of the gamepad on `joy`, `cue` (bell, text, none), `autostart`, and those of
+    `StorageSettings`.
     """
 
     def __init__(self, overrides: list[Parameter] | None = None) -> None:
         super().__init__("recorder_node", parameter_overrides=overrides)
-        contract = find_contract(self.declare_parameter("contract", "xarm_kitchen").value)
-        folder = Path(self.declare_parameter("out", "bags").value).expanduser()
-        extras = [_extra(text) for text in self.declare_parameter("extras", [""]).value if text]
-        self._recorder = Recorder(
-            contract, folder, extras, versions={"rmw": get_rmw_implementation_identifier()}
-        )
-        self._simulated = bool(self.get_parameter("use_sim_time").value)
-        self._told_failure = ""
-        self._alone: set[str] = set()
-        self._refused: set[str] = set()
-        self._topics = {topic.name: topic for topic in self._recorder.topics}
-        self._subscriptions_by_topic = {
-            name: self._subscribe(topic, RELIABILITIES[topic.reliability])
-            for name, topic in self._topics.items()
-        }
-        self.create_service(StartEpisode, "/recorder/start", self._start)
-        self.create_service(StopEpisode, "/recorder/stop", self._stop)
-        self.create_service(Trigger, "/recorder/discard", self._discard)
-        self._state = self.create_publisher(RecorderState, "/recorder/state", 10)
-        # The state is for people: it goes on when simulated time stands still.
-        self.create_timer(STATE_PERIOD_S, self._tend, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        for name, default in TEXTS.items():
+            self.declare_parameter(name, default)
+        for name in LISTS:
+            self.declare_parameter(name, [""])
+        self.declare_parameter("preroll_s", 0.0)
+        self._settings = declared(self, StorageSettings)
+        self._recorder: Recorder | None = None
+        self._parts: list[Any] = []
+        if self.declare_parameter("autostart", True).value:  # noqa: FBT003 (rclpy takes no keyword here)
+            self._configure()
+            self.trigger_configure()
+            self.trigger_activate()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Listen to everything that is to be recorded, and offer the services."""
+        try:
+            if self._recorder is None:
+                self._configure()
+        except DynamoError as error:
+            self.get_logger().error(str(error))
+            return FAILED
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Allow episodes."""
+        self._control.active = True
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Save what an interrupted episode holds, and allow no more."""
+        self._control.active = False
+        self._interrupt()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Listen to nothing any more."""
+        self._forget()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Save what an interrupted episode holds, and end."""
+        self._forget()
+        return super().on_shutdown(state)
 
     def destroy_node(self) -> None:
         """Save what an interrupted episode holds; its outcome is not known."""
-        if self._recorder.recording:
-            summary = self._recorder.stop("unknown", "interrupted")
-            self.get_logger().warning(f"interrupted; {_told(summary)}")
+        self._forget()
         super().destroy_node()
+        # rclpy 7.1 forgets it: its services would stay in the graph, and the participant with them.
+        self._state_machine.destroy_when_not_in_use()
 
-    def _subscribe(self, topic: Topic, reliability: QoSReliabilityPolicy) -> Subscription:
-        depth = max(topic.depth, QUEUED_MESSAGES)
-        return self.create_subscription(
-            get_message(topic.type),
-            topic.name,
-            partial(self._saw, topic.name),
-            QoSProfile(depth=depth, reliability=reliability),
-            raw=True,
-            event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=lambda _event: self._refused.add(topic.name)
-            ),
-        )
-
-    def _saw(self, topic: str, cdr: bytes, info: Mapping[str, int | None]) -> None:
-        sequence = info["publication_sequence_number"] if topic in self._alone else None
-        self._recorder.saw(topic, cdr, self._received_ns(info), sequence=sequence)
-
-    def _received_ns(self, info: Mapping[str, int | None]) -> int:
-        # The middleware stamps a message when it comes in, however long it waits for this thread; but with
-        # the system's clock. Simulated time runs at its own pace, so there only the ROS clock will do.
-        stamped = int(info["received_timestamp"] or 0)
-        return now_ns(self.get_clock()) if self._simulated or not stamped else stamped
-
-    def _start(self, request: StartEpisode.Request, response: StartEpisode.Response) -> StartEpisode.Response:
+    def _configure(self) -> None:
+        """Make everything from the parameters; DynamoError if they are not possible."""
+        contract, folder = find_contract(self._text("contract")), Path(self._text("out")).expanduser()
+        self._named = [*topics_of(contract), *map(_extra, self._list("extras"))]
+        self._patterns = [_pattern(text) for text in self._list("extra_topics")]
+        buttons, cue = EpisodeButtons(self._list("buttons")), Cue(self._text("cue"))
+        self._recorder = recorder = self._make_recorder(contract, folder)
+        # First, as the executor takes subscriptions in this order.
+        self._times = ReceiveTimes(self)
+        self._subscriptions_of_topics = TopicSubscriptions(self, self._saw)
         self._look_around()
-        try:
-            path = self._recorder.start(
-                request.task, now_ns(self.get_clock()), operator=request.operator_name, note=request.note
-            )
-        except DynamoError as error:
-            response.message = str(error)
-            return response
-        response.success, response.path = True, str(path)
-        return response
+        self._control = EpisodeControl(self, recorder, cue, look_around=self._look_around)
+        self._state = StatePublisher(self, recorder, folder, self._settings.queue_bytes)
+        if self._list("buttons"):
+            press = partial(self._press, buttons)
+            self._parts.append(self.create_subscription(Joy, self._text("joy"), press, 10))
+        # For people: these go on when simulated time stands still.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timers_of_parts = [
+            self.create_timer(TEND_PERIOD_S, self._tend, clock=steady),
+            self.create_timer(STATE_PERIOD_S, self._watch, clock=steady),
+        ]
 
-    def _stop(self, request: StopEpisode.Request, response: StopEpisode.Response) -> StopEpisode.Response:
-        try:
-            summary = self._recorder.stop(request.outcome, request.note)
-        except DynamoError as error:
-            response.message = str(error)
-            return response
-        response.success, response.message, response.path = (
-            not summary.error,
-            summary.error,
-            str(summary.path),
+    def _make_recorder(self, contract: Contract, folder: Path) -> Recorder:
+        origin = provenance(
+            robot_serial=self._text("robot_serial"),
+            calibration=self._list("calibration"),
+            source=Path(__file__).resolve().parent,
         )
-        response.messages, response.dropped = summary.messages, summary.dropped
-        self.get_logger().info(_told(summary))
-        return response
+        plan = self._text("plan")
+        return Recorder(
+            contract,
+            folder,
+            versions={
+                "rmw": get_rmw_implementation_identifier(),
+                "dynamo": origin["git_revision"] or "released",
+            },
+            origin=origin,
+            settings=self._settings,
+            preroll_s=float(self.get_parameter("preroll_s").value),
+            plan=load_plan(Path(plan).expanduser(), contract, folder) if plan else None,
+        )
 
-    def _discard(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        try:
-            response.message = f"{self._recorder.discard().name} discarded"
-        except DynamoError as error:
-            response.message = str(error)
-            return response
-        response.success = True
-        return response
+    def _saw(self, topic: str, cdr: bytes, info: Info) -> None:
+        sequence = (
+            info["publication_sequence_number"] if topic in self._subscriptions_of_topics.alone else None
+        )
+        receive_ns, publish_ns = self._times.of(info)
+        self._recorder.saw(topic, cdr, receive_ns, publish_ns=publish_ns, sequence=sequence)
+
+    def _press(self, buttons: EpisodeButtons, joy: Joy) -> None:
+        for action in buttons.pressed(joy.buttons):
+            self._control.press(action)
 
     def _tend(self) -> None:
-        self._look_around()
-        for name in sorted(self._refused):
-            self.get_logger().warning(f"the publisher of {name} offers best effort only; recording that")
-            self.destroy_subscription(self._subscriptions_by_topic[name])
-            self._subscriptions_by_topic[name] = self._subscribe(
-                self._topics[name], QoSReliabilityPolicy.BEST_EFFORT
-            )
-        self._refused.clear()
-        if self._recorder.failure != self._told_failure:
-            self._told_failure = self._recorder.failure
-            self.get_logger().error(self._told_failure)
-        self._publish_state()
+        for summary in self._control.tend():
+            self.get_logger().info(_told(summary))
+
+    def _watch(self) -> None:
+        if not self._recorder.recording:
+            self._look_around()
+        self._subscriptions_of_topics.adapt(self._recorder.topics)
+        self._state.publish(self._control.refusal)
 
     def _look_around(self) -> None:
-        """Note which topics have one publisher: only there do sequence numbers tell what is missing."""
-        self._alone = {name for name in self._topics if self.count_publishers(name) == 1}
+        """Compare what is recorded, and how, with what there is."""
+        topics = self._subscriptions_of_topics.look_around(self._named, self._patterns)
+        self._recorder.listen(topics)
+        self._subscriptions_of_topics.follow(topics)
 
-    def _publish_state(self) -> None:
-        stamp_ns = now_ns(self.get_clock())
-        status = self._recorder.status(stamp_ns)
-        state = RecorderState(
-            recording=status.path is not None, task=status.task, path=str(status.path or "")
-        )
-        state.header.stamp = to_time(stamp_ns)
-        state.messages, state.dropped, state.bytes = status.messages, status.dropped, status.bytes
-        state.seconds = status.seconds
-        self._state.publish(state)
+    def _interrupt(self) -> None:
+        if self._recorder is not None and self._recorder.recording:
+            summary = self._recorder.stop("", "interrupted")
+            self.get_logger().warning(f"interrupted; {_told(summary)}")
+
+    def _forget(self) -> None:
+        if self._recorder is None:
+            return
+        self._interrupt()
+        self._recorder.finish()
+        for timer in self._timers_of_parts:
+            self.destroy_timer(timer)
+        for part in self._parts:
+            self.destroy_subscription(part)
+        self._parts.clear()
+        for closing in (self._subscriptions_of_topics, self._times, self._control, self._state):
+            closing.close()
+        self._recorder = None
+
+    def _text(self, name: str) -> str:
+        return str(self.get_parameter(name).value)
+
+    def _list(self, name: str) -> list[str]:
+        return [text for text in self.get_parameter(name).value if text]
 
 
 def _extra(text: str) -> Topic:
     """Return the topic that `TOPIC:TYPE` names, with the definition of its type for the bag."""
     name, _, type_name = text.partition(":")
-    parts = type_name.split("/")
-    if not name.startswith("/") or len(parts) != 3:
+    if not name.startswith("/") or len(type_name.split("/")) != 3:
         raise RecordingError(f"extra {text!r} is not of the form /topic:package/msg/Type")
-    definition = get_package_share_path(parts[0]).joinpath(parts[1], f"{parts[2]}.msg").read_text("utf-8")
-    return Topic(name, type_name, definition=definition)
+    return Topic(name, type_name, definition=definition_of(type_name))
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ConfigError(f"extra_topics {text!r} is no regular expression: {error}") from error
 
 
 def _told(summary: EpisodeSummary) -> str:
