@@ -13,6 +13,7 @@ ROOT = PACKAGE.parent.parent
 SHARE = Path("share/dynamo_ros")
 NODES = (
     "recorder_node",
+    "monitor_node",
     "teleop_node",
     "joy_teleop_node",
     "keyboard_teleop_node",

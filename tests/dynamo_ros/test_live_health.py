@@ -129,3 +129,12 @@ def test_only_changes_are_news() -> None:
     news = News()
     told = [news.of(state(colour)) for colour in ("green", "red", "red", "green")]
     assert [len(changed) for changed in told] == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(("every", "colour"), [(12, "amber"), (40, "green")])
+def test_a_little_too_slow_is_amber_once_it_lasts(
+    small: Contract, messages: list[Raw], every: int, colour: Colour
+) -> None:
+    held = [raw for place, raw in enumerate(faults.only(messages, WRIST)) if place % every]
+    last = {state.stream: state for _, state in watched(small, faults.replaced(messages, WRIST, held))}
+    assert last["wrist"].colour == colour

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping
-from statistics import median
 from typing import NamedTuple
 
-from dynamo_policies.cdr import Cdr, CdrError, concerns, stamp_of
-from dynamo_policies.contract import Contract, Stream
+from dynamo_policies.cdr import Cdr, concerns
+from dynamo_policies.contract import Contract
 from dynamo_policies.episode_quality import Quality, QualityMeter
-from dynamo_policies.limits import COLOURS, Colour, QualityLimits, worst
-from dynamo_policies.quality import FRESH, SECOND_NS, Still
+from dynamo_policies.limits import COLOURS, Colour, worst
+from dynamo_policies.quality import FRESH, SECOND_NS
+from dynamo_ros.core.stream_watch import Watch
 
-WINDOW_NS = 700_000_000  # The rate is measured over this long…
-WINDOW_PERIODS = 4  # …or over so many periods of a slow stream.
-LEAST_SILENT_NS = 300_000_000  # Silence of less may be this computer's own hiccup.
 GRACE_NS = 3 * SECOND_NS  # Until then, at the start, nobody is blamed for not having spoken yet.
 CLEAR_NS = 500_000_000  # An alarm ends when nothing was wrong for this long, so that none flutters.
 FIGURES_NS = 10 * SECOND_NS  # Figures are of the last whole window of this length…
@@ -37,7 +33,7 @@ class LiveHealth:
     def __init__(self, contract: Contract) -> None:
         self._meter = QualityMeter(contract)
         self._watches = {
-            name: _Watch(stream, contract.quality.of(name)) for name, stream in contract.streams.items()
+            name: Watch(stream, contract.quality.of(name)) for name, stream in contract.streams.items()
         }
         self._shown: Quality = self._meter.report()
         self._renewed_ns: int | None = None
@@ -106,98 +102,6 @@ class News:
         changed = tuple(s for s in states if s.colour != self._colours.get(s.stream, "green"))
         self._colours = {state.stream: state.colour for state in states}
         return changed
-
-
-class _Watch:
-    """The last moments of one stream."""
-
-    def __init__(self, stream: Stream, limits: QualityLimits) -> None:
-        self.stream = stream
-        self._limits = limits
-        self._window_ns = max(WINDOW_NS, round(WINDOW_PERIODS * SECOND_NS / stream.rate_hz))
-        self._recent: deque[tuple[int, int]] = deque()  # receipt and stamp
-        self._last_ns: int | None = None
-
-    def saw(self, cdr: Cdr, receive_ns: int) -> None:
-        """Take note of a message; one without a stamp is none."""
-        try:
-            stamp_ns = receive_ns if self.stream.stamp == "receive" else stamp_of(cdr)
-        except CdrError:
-            return
-        if self._recent and receive_ns < self._recent[-1][0]:  # simulated time began anew
-            self._recent.clear()
-        self._recent.append((receive_ns, stamp_ns))
-        self._last_ns = receive_ns
-        self._forget(receive_ns)
-
-    def problems(self, now_ns: int, still: Still, *, graceful: bool) -> Iterator[tuple[Colour, str]]:
-        """Yield what is or is not wrong, with its colour."""
-        self._forget(now_ns)
-        stream, limits = self.stream, self._limits
-        if self._last_ns is None:
-            quiet: Colour = "amber" if stream.max_age_ns is None else "red"
-            yield (
-                "green" if graceful or self._may_be_silent else quiet,
-                f"nothing has come yet from {stream.topic}",
-            )
-        elif stream.max_age_ns is not None:
-            yield from self._problems_of_time(stream.max_age_ns, now_ns)
-            yield limits.frozen_ms.over(still.frozen_ns / 1e6), f"frozen for {still.frozen_ns / 1e9:.1f} s"
-            yield limits.still_ms.over(still.same_ns / 1e6), f"same image for {still.same_ns / 1e9:.1f} s"
-
-    @property
-    def fine(self) -> str:
-        """What to say of a stream with which nothing is wrong."""
-        rate_hz = self._rate_hz()
-        if rate_hz is None:
-            return "silent" if self._last_ns is not None else "nothing yet"
-        return f"{rate_hz:.1f} Hz"
-
-    def figures(self) -> dict[str, float]:
-        """Return the newest figures."""
-        rate_hz, age_ms = self._rate_hz(), self._age_ms()
-        return {
-            name: value
-            for name, value in (("rate now Hz", rate_hz), ("age now ms", age_ms))
-            if value is not None
-        }
-
-    @property
-    def _may_be_silent(self) -> bool:
-        """Whether nobody is at fault when nothing comes: what is commanded is commanded in episodes only."""
-        return self.stream.role == "action"
-
-    def _problems_of_time(self, max_age_ns: int, now_ns: int) -> Iterator[tuple[Colour, str]]:
-        assert self._last_ns is not None
-        silent_ns = now_ns - self._last_ns
-        if silent_ns > max(max_age_ns, LEAST_SILENT_NS):
-            yield "green" if self._may_be_silent else "red", f"silent for {silent_ns / 1e9:.1f} s"
-            return
-        rate_hz, age_ms = self._rate_hz(), self._age_ms()
-        if rate_hz is not None:
-            slow = self._limits.rate.under(rate_hz / self.stream.rate_hz)
-            yield slow, f"{rate_hz:.1f} Hz instead of {self.stream.rate_hz:g}"
-        if age_ms is not None:
-            yield self._limits.offset_ms.over(abs(age_ms)), f"received {age_ms:.0f} ms after its stamps"
-
-    def _rate_hz(self) -> float | None:
-        """Return the rate by stamps, None while too little has come to tell."""
-        if self.stream.max_age_ns is None or len(self._recent) < 3:
-            return None
-        (first_ns, first_stamp_ns), (last_ns, last_stamp_ns) = self._recent[0], self._recent[-1]
-        if last_ns - first_ns < self._window_ns / 2:
-            return None
-        span_ns = last_stamp_ns - first_stamp_ns
-        span_ns = span_ns if span_ns > 0 else last_ns - first_ns  # where a clock jumped back
-        return (len(self._recent) - 1) * SECOND_NS / span_ns
-
-    def _age_ms(self) -> float | None:
-        ages = [received - stamp for received, stamp in self._recent]
-        return median(ages) / 1e6 if ages and self.stream.max_age_ns is not None else None
-
-    def _forget(self, now_ns: int) -> None:
-        while self._recent and now_ns - self._recent[0][0] > self._window_ns:
-            self._recent.popleft()
 
 
 class _Alarm:
