@@ -36,6 +36,9 @@ def generate_launch_description() -> LaunchDescription:
             declare("discard_failures", "false", "throw the expert's failed attempts away", "true", "false"),
             declare("rtf", "4.0", "real-time factor of the simulation; 0: as fast as it can"),
             declare("max_command_age_ms", "20", "simulated time waits for later commands; 0: never"),
+            declare(
+                "monitor", "auto", "watch the sensors; auto: if a person records", "auto", "true", "false"
+            ),
             declare("robot_ip", "", "address of the real arm"),
             *environment(),
             fail_with_any(),
@@ -59,7 +62,16 @@ def _actions(context: LaunchContext) -> list[Action]:
         if sim
         else real_robot(find_contract(contract), value(context, "robot_ip"))
     )
-    return [recorder, *robot, *(_expert(context) if teleop == "expert" else teleop_device(context, teleop))]
+    demonstrator = _expert(context) if teleop == "expert" else teleop_device(context, teleop)
+    return [recorder, *_monitor(context, contract), *robot, *demonstrator]
+
+
+def _monitor(context: LaunchContext, contract: str) -> list[Action]:
+    """Return what tells slow, frozen and dead sensors while somebody is there to be told."""
+    wanted = value(context, "monitor")
+    if wanted == "false" or (wanted == "auto" and value(context, "teleop") == "expert"):
+        return []
+    return [node("dynamo_ros", "monitor_node", {"contract": contract}, sim=is_true(context, "sim"))]
 
 
 def _expert(context: LaunchContext) -> list[Action]:
