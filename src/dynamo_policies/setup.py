@@ -31,13 +31,14 @@ setup(
         "safetensors>=0.5",
         "scipy>=1.13",
         "tensorboard>=2.17",
-        "torch>=2.4",
+        "torch>=2.5",
     ],
     extras_require={"export": ["pyarrow>=15"], "import": ["h5py>=3.8"]},
     entry_points={
         "console_scripts": ["dynamo = dynamo_policies.cli.main:main"],
         "dynamo.commands": [
             "pretrain = dynamo_policies.cli.pretrain:COMMAND",
+            "encoder = dynamo_policies.cli.encoder:COMMAND",
             "train = dynamo_policies.cli.train:COMMAND",
             "bags = dynamo_policies.cli.bags:COMMAND",
             "report = dynamo_policies.cli.report:COMMAND",

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+import foreign_factory
 from bag_factory import write_episode_bag
 from dynamo_policies.bundle import load_bundle
 from dynamo_policies.cache import FrameCache
+from dynamo_policies.cli import encoder as encoder_command
 from dynamo_policies.cli import pretrain, train
 from dynamo_policies.cli.main import main
 from dynamo_policies.contract import Contract
@@ -126,3 +129,20 @@ def test_a_random_encoder_needs_a_number_as_its_seed() -> None:
     assert train.open_encoder("random:12").record.config.seed == 12
     with pytest.raises(ConfigError, match="'x' is no seed; write random or random:3"):
         train.open_encoder("random:x")
+
+
+def test_an_imported_encoder_trains_and_is_deployed(tmp_path: Path, bags: Path, cache: Path) -> None:
+    file = foreign_factory.save(tmp_path / "vc1.pth", foreign_factory.vc1())
+    encoder, bundle = tmp_path / "encoder", tmp_path / "bundle"
+    arguments = ["encoder", "import", file, "--kind", "vc1", "--image-size", "48", "--out", encoder]
+    assert main([str(argument) for argument in arguments], [encoder_command.COMMAND]) == 0
+    assert run(tmp_path, cache, "train", POLICY, "--bags", bags, "--encoder", encoder, "--out", bundle) == 0
+    loaded = load_bundle(bundle)
+    assert loaded.manifest.encoder.objective == "vc1"
+    assert loaded.frames.size == 48
+    episode = FrameCache(cache).episode(bags / "episode_0", loaded.frames)
+    features = loaded.embedder.embed({name: stack[4] for name, stack in episode.images.items()})
+    direct = load_encoder(encoder).encoder(
+        torch.from_numpy(np.stack([s[4] for s in episode.images.values()]))
+    )
+    np.testing.assert_allclose(features, direct.flatten().numpy(), rtol=1e-4, atol=1e-4)

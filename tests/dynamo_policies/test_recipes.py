@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 import torch
 
+import foreign_factory
+from dynamo_policies.encoders import save_encoder
 from dynamo_policies.errors import ConfigError, UnknownNameError
+from dynamo_policies.foreign import import_encoder
+from dynamo_policies.foreign_weights import ForeignWeightsError
 from dynamo_policies.objectives.averages import ema_decay_at
 from dynamo_policies.optimisers import make_optimiser
 from dynamo_policies.pretraining import make_objective
@@ -162,3 +166,26 @@ def test_the_optimiser_has_the_published_betas() -> None:
     optimiser = make_optimiser(make_objective(recipe := tiny("push_t")), recipe.run)
     assert isinstance(optimiser, torch.optim.AdamW)
     assert {group["betas"] for group in optimiser.param_groups} == {(0.9, 0.999)}
+
+
+def test_fine_tuning_starts_from_a_checkpoint_or_an_encoder_folder(tmp_path: Path) -> None:
+    path = foreign_factory.save(tmp_path / "resnet18.pth", foreign_factory.imagenet())
+    objective = make_objective(tiny("push_t_imagenet", init=str(path)))
+    statistics = foreign_factory.resnet()["bn1.running_mean"]
+    assert torch.equal(objective.encoder.trunk.bn1.running_mean, statistics)
+    assert all(parameter.requires_grad for parameter in objective.encoder.parameters())
+    loaded = import_encoder(path, image_size=32)
+    save_encoder(tmp_path / "encoder", loaded.encoder, loaded.record)
+    averaged = make_objective(tiny("block_pushing_imagenet", init=str(tmp_path / "encoder")))
+    # The target keeps ImageNet's statistics, as in the authors' code.
+    assert torch.equal(averaged.target_encoder.trunk.bn1.running_mean, statistics)
+
+
+def test_a_file_to_start_from_that_is_not_there_is_named() -> None:
+    with pytest.raises(ForeignWeightsError, match=r"can't read weights/resnet18-f37072fd\.pth"):
+        make_objective(tiny("push_t_imagenet"))
+
+
+def test_batch_norms_stay_plain_in_a_run_of_one_process() -> None:
+    objective = make_objective(tiny("push_t"))
+    assert objective.encoder.trunk.bn1.__class__ is torch.nn.BatchNorm2d

@@ -21,6 +21,7 @@ from dynamo_policies.decode import FrameSettings
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.nets.resnet import CHANNELS, ResNet18
 from dynamo_policies.nets.vit import VITS, VisionTransformer
+from dynamo_policies.preprocessing import Fit, fitted
 from dynamo_policies.tensorfiles import (
     TensorFileError,
     file_hash,
@@ -45,12 +46,16 @@ class EncoderConfig:
 
     `channels` are those of a ResNet's first convolution; 64 is the published one, fewer make it narrower and
     faster. A vision transformer (`vit_...`) has the sizes in `nets.vit.VITS` and takes no notice of them.
+    `fit` makes images of `image_size` fit a network that was trained with images of `network_size`; without,
+    it sees them as they are.
     """
 
     kind: Kind = "resnet18"
     image_size: int = 96
     crop: Literal["center", "none"] = "center"
     channels: int = CHANNELS
+    fit: Fit = "none"
+    network_size: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -58,9 +63,11 @@ class EncoderConfig:
             raise ConfigError(
                 f"image_size {self.image_size} is too small for {self.kind}; at least 32 is possible"
             )
-        if self.kind in VITS and self.image_size % (patch := VITS[self.kind].patch):
+        if (self.fit == "none") != (self.network_size == 0):
+            raise ConfigError(f"fit {self.fit} and network_size {self.network_size} do not go together")
+        if self.kind in VITS and self.input_size % (patch := VITS[self.kind].patch):
             raise ConfigError(
-                f"image_size {self.image_size} is not a multiple of {self.kind}'s patch of {patch}"
+                f"image_size {self.input_size} is not a multiple of {self.kind}'s patch of {patch}"
             )
         if self.channels < 1:
             raise ConfigError(f"channels {self.channels} is not at least 1")
@@ -69,6 +76,11 @@ class EncoderConfig:
     def feature_size(self) -> int:
         """How many numbers describe one image."""
         return VITS[self.kind].width if self.kind in VITS else 8 * self.channels
+
+    @property
+    def input_size(self) -> int:
+        """The side of the square image that the network itself sees, pixels."""
+        return self.network_size or self.image_size
 
     @property
     def frames(self) -> FrameSettings:
@@ -112,12 +124,15 @@ class Encoder(nn.Module):
         return features.reshape(*leading, self.config.feature_size)
 
     def normalised(self, images: Tensor) -> Tensor:
-        """(N, H, W, 3) uint8 or 0..1 to (N, 3, H, W), which is channels_last in memory without a copy."""
+        """(N, H, W, 3) uint8 or 0..1 to (N, 3, H', W'), which is channels_last in memory without a copy."""
         weight = next(self.trunk.parameters())
         precision = weight.dtype if weight.dtype == torch.float64 else torch.float32
         scaled = images.to(precision)
         if images.dtype == torch.uint8:
             scaled = scaled / 255.0
+        if self.config.fit != "none":
+            scaled = fitted(scaled.permute(0, 3, 1, 2), self.config.network_size, self.config.fit)
+            scaled = scaled.permute(0, 2, 3, 1)
         return ((scaled - self.mean) / self.std).to(weight.dtype).permute(0, 3, 1, 2)
 
 
@@ -125,7 +140,7 @@ def make_trunk(config: EncoderConfig) -> ResNet18 | VisionTransformer:
     """Return the network of `config` with the weights that its seed draws."""
     generator = torch.Generator().manual_seed(config.seed)
     if config.kind in VITS:
-        return VisionTransformer(VITS[config.kind], config.image_size, generator)
+        return VisionTransformer(VITS[config.kind], config.input_size, generator)
     return ResNet18(generator, channels=config.channels)
 
 

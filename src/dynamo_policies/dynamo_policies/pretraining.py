@@ -22,7 +22,9 @@ from torch.utils.tensorboard import SummaryWriter
 from dynamo_policies.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
 from dynamo_policies.encoders import Encoder, EncoderConfig, EncoderRecord, save_encoder
 from dynamo_policies.errors import ConfigError, DynamoError
+from dynamo_policies.foreign import starting_encoder
 from dynamo_policies.health import CollapseWatch, collapse_signs, effective_rank, embedding_std
+from dynamo_policies.nets.norms import share_batch_norms
 from dynamo_policies.objectives import OBJECTIVES, Losses, Objective
 from dynamo_policies.optimisers import make_optimiser
 from dynamo_policies.recipes import PretrainConfig, Recipe
@@ -152,17 +154,18 @@ def make_objective(recipe: Recipe) -> Objective:
         raise ConfigError(
             f"window {recipe.objective.ticks} is longer than segments of {config.segment_length}"
         )
-    encoder = Encoder(
-        EncoderConfig(
-            kind=config.encoder,
-            image_size=config.image_size,
-            crop=config.crop,
-            channels=config.channels,
-            seed=config.seed,
-        )
+    first = EncoderConfig(
+        kind=config.encoder,
+        image_size=config.image_size,
+        crop=config.crop,
+        channels=config.channels,
+        seed=config.seed,
     )
+    encoder = starting_encoder(first, config.init) if config.init else Encoder(first)
     random = torch.Generator().manual_seed(config.seed + 1)  # not the encoder's numbers over again
     objective = OBJECTIVES[config.objective][1](recipe.objective, encoder, random)
+    if config.sync_batch_norm:
+        share_batch_norms(objective)
     objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
     if config.compile:
         objective.compile()
