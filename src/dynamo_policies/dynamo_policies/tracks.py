@@ -5,9 +5,8 @@ from __future__ import annotations
 import mmap
 import struct
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ from dynamo_policies.bags import (
     raw_messages,
     streams_by_topic,
 )
+from dynamo_policies.cdr import concerns
 from dynamo_policies.contract import ImageStream, Stream
 from dynamo_policies.decode import DecodeError, Decoder
 from dynamo_policies.observation import FloatArray
@@ -30,14 +30,14 @@ KEPT_BYTES = 128 << 20  # of a stream's images
 
 
 class Track:
-    """One stream of a bag by stamp, each stamp once: its values, or where in the bag its images are."""
+    """One stream of a bag by stamp, each stamp once; what ticks pick is decoded when it is asked for."""
 
-    def __init__(self, stream: Stream, log: Log) -> None:
-        self._stream = stream
+    def __init__(self, name: str, log: Log, decoder: Decoder) -> None:
+        self._name, self._decoder = name, decoder
+        self._stream: Stream = decoder.contract.streams[name]
         # As in the aligner: of two samples with one stamp the first counts.
         self.stamps, first = np.unique(np.asarray(log.stamps, dtype=np.int64), return_index=True)
         self._places = np.asarray(log.places, dtype=np.int64)[first]
-        self._values = np.asarray(log.values)[first] if log.values else np.zeros((0, 0))
         self.kept = log.kept
 
     def stale(self, ticks: IntArray) -> npt.NDArray[np.bool_]:
@@ -50,8 +50,15 @@ class Track:
         return missing | (age > self._stream.max_age_ns)
 
     def values(self, ticks: IntArray) -> FloatArray:
-        """Return the newest values at `ticks`, (T, N)."""
-        return self._values[self._newest(ticks)]
+        """Return the newest values at `ticks`, (T, N).
+
+        Raises:
+            DecodeError: one of these messages does not fit the contract.
+            MessageError: it is none that can be read.
+        """
+        chosen, rows = np.unique(self.places(ticks), return_inverse=True)
+        values = [self._decode(self.kept[place]) for place in chosen.tolist()]
+        return np.stack(values)[rows] if values else np.zeros((0, 0))
 
     def picks(self, ticks: IntArray) -> tuple[IntArray, FloatArray]:
         """Return for each tick the stamp of its newest sample, -1 where there is none, and its age in ms."""
@@ -65,6 +72,12 @@ class Track:
         """Return for each tick which message of the topic is the newest, from 0 in the bag's order."""
         return self._places[self._newest(ticks)]
 
+    def _decode(self, raw: RawMessage) -> FloatArray:
+        sample = self._decoder.decode(self._name, deserialize(raw), raw.receive_ns)
+        if sample is None:
+            raise DecodeError(self._name, f"a message on {raw.topic!r} is not the stream's")
+        return sample.value.astype(np.float64, copy=False)
+
     def _newest(self, ticks: IntArray) -> IntArray:
         """Return for each tick the index of the newest sample, -1 where there is none yet."""
         return np.searchsorted(self.stamps, ticks + self._stream.latency_ns, side="right") - 1
@@ -76,18 +89,17 @@ class Log:
 
     stamps: list[int] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
-    values: list[npt.NDArray[np.generic]] = field(default_factory=list)
-    kept: dict[int, RawMessage] = field(default_factory=dict)  # place -> image that need not be read again
-    kept_bytes: int = 0  # of those that are in memory, not in a mapped file
+    kept: dict[int, RawMessage] = field(default_factory=dict)  # place -> what need not be read again
+    kept_bytes: int = 0  # of images that are in memory, not in a mapped file
 
 
 def read_tracks(info: BagInfo, decoder: Decoder) -> dict[str, Track]:
-    """Return the track of each observation and action stream; images are not decoded.
+    """Return the track of each observation and action stream; nothing but stamps is decoded.
 
     Raises:
         MissingTopicError: a stream's topic is not in the bag.
         BagError: the bag can't be read.
-        DecodeError: a message does not fit the contract.
+        DecodeError: a message is too short for a stamp.
     """
     by_topic = streams_by_topic(info.contract)
     check_types(info, {topic: streams.values() for topic, streams in by_topic.items()})
@@ -96,10 +108,12 @@ def read_tracks(info: BagInfo, decoder: Decoder) -> dict[str, Track]:
     for raw in raw_messages(info, by_topic):
         streams, place = by_topic[raw.topic], places[raw.topic]
         places[raw.topic] += 1
-        message = None if all_images(streams.values()) else deserialize(raw)
         for name, stream in streams.items():
-            _log(logs[name], name, stream, raw, place, message, decoder)
-    return {name: Track(info.contract.streams[name], log) for name, log in logs.items()}
+            if concerns(stream, raw.data):
+                logs[name].stamps.append(stamp_of_raw(name, stream, raw))
+                logs[name].places.append(place)
+                _keep(logs[name], stream, raw, place)
+    return {name: Track(name, log, decoder) for name, log in logs.items()}
 
 
 def read_images(
@@ -137,31 +151,14 @@ def messages_at(
                 yield place, raw
 
 
-def all_images(streams: Collection[Stream]) -> bool:
-    """Whether a message of these streams, which share a topic, need not be deserialised for its stamp."""
-    return all(isinstance(stream, ImageStream) for stream in streams)
-
-
-def _log(
-    log: Log, name: str, stream: Stream, raw: RawMessage, place: int, message: Any, decoder: Decoder
-) -> None:
-    if isinstance(stream, ImageStream):
-        log.stamps.append(stamp_of_raw(name, stream, raw))
-        log.places.append(place)
-        _keep(log, raw, place)
-        return
-    sample = decoder.decode(name, message, raw.receive_ns)
-    if sample is not None:
-        log.stamps.append(sample.stamp_ns)
-        log.places.append(place)
-        log.values.append(sample.value)
-
-
-def _keep(log: Log, raw: RawMessage, place: int) -> None:
-    """Keep an image for later where that costs no memory, or little."""
-    mapped = isinstance(raw.data, memoryview) and isinstance(raw.data.obj, mmap.mmap)
-    log.kept_bytes += 0 if mapped else len(raw.data)
-    if mapped or log.kept_bytes <= KEPT_BYTES:
+def _keep(log: Log, stream: Stream, raw: RawMessage, place: int) -> None:
+    """Keep what is small, and images where they cost no memory, or little."""
+    if isinstance(raw.data, memoryview) and isinstance(raw.data.obj, mmap.mmap):
+        log.kept[place] = raw
+    elif not isinstance(stream, ImageStream):
+        log.kept[place] = raw._replace(data=bytes(raw.data))  # A view would keep its whole chunk.
+    elif log.kept_bytes + len(raw.data) <= KEPT_BYTES:
+        log.kept_bytes += len(raw.data)
         log.kept[place] = raw
 
 

@@ -9,33 +9,30 @@ rate; when tick and images were really stamped is kept beside it, as nanoseconds
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dynamo_policies.bags import deserialize, read_info
-from dynamo_policies.contract import Contract, ImageStream
+from dynamo_policies.bagtools.lerobot_meta import (
+    CHUNK,
+    DATA,
+    VIDEO,
+    SampledPictures,
+    Table,
+    column_statistics,
+    to_arrow,
+    write_meta,
+)
+from dynamo_policies.contract import Contract
 from dynamo_policies.decode import Decoder, FrameSettings, decode_colour
 from dynamo_policies.episodes import Episode, load_episode
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.tracks import messages_at, read_tracks
 from dynamo_policies.video import VideoWriter
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-CODEBASE = "v3.0"
-CHUNK = 1000  # files in a folder
-DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
-VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
-EPISODES = "meta/episodes/chunk-000/file-000.parquet"
-ACTION_NAMES = ("x", "y", "z", "qx", "qy", "qz", "qw", "gripper")
-PIXELS_FOR_STATISTICS = 20  # images of an episode
-Table = dict[str, npt.NDArray[Any]]
 
 
 class ExportError(DynamoError):
@@ -70,7 +67,7 @@ def export_lerobot(bags: Sequence[Path], out: Path, contract: Contract | None = 
         tables.append(table)
         rows.append(_episode_row(episode.contract, number, start, len(table["index"]), prompt, statistics))
     assert first is not None
-    _write_meta(out, first, tables, rows, tasks)
+    write_meta(out, first, tables, rows, tasks)
     _validate(out)
     return sum(len(table["index"]) for table in tables)
 
@@ -118,8 +115,8 @@ def _write_episode(
     }
     path = out / DATA.format(chunk_index=number // CHUNK, file_index=number % CHUNK)
     path.parent.mkdir(parents=True, exist_ok=True)
-    parquet.write_table(_arrow(table), path)
-    return table, {**{name: _statistics(values) for name, values in table.items()}, **images}
+    parquet.write_table(to_arrow(table), path)
+    return table, {**{name: column_statistics(values) for name, values in table.items()}, **images}
 
 
 def _write_videos(
@@ -134,7 +131,7 @@ def _write_videos(
         path = out / VIDEO.format(video_key=key, chunk_index=number // CHUNK, file_index=number % CHUNK)
         path.parent.mkdir(parents=True, exist_ok=True)
         places = tracks[camera].places(episode.tick_ns[used])
-        pictures = _Sampled(len(used))
+        pictures = SampledPictures(len(used))
         with VideoWriter(path, fps=info.contract.policy_rate_hz) as video:
             messages = dict(messages_at(info, stream.topic, tracks[camera], np.unique(places)))
             for place in places.tolist():
@@ -144,32 +141,6 @@ def _write_videos(
         stamps, _ = tracks[camera].picks(episode.tick_ns[used])
         found[camera] = (stamps, pictures.statistics())
     return found
-
-
-class _Sampled:
-    """Some of an episode's pictures, for their statistics."""
-
-    def __init__(self, count: int) -> None:
-        self._every = max(1, count // PIXELS_FOR_STATISTICS)
-        self._seen = 0
-        self._pictures: list[npt.NDArray[np.float64]] = []
-
-    def add(self, picture: npt.NDArray[np.uint8]) -> None:
-        if self._seen % self._every == 0:
-            self._pictures.append(picture[::4, ::4].reshape(-1, 3) / 255.0)
-        self._seen += 1
-
-    def statistics(self) -> dict[str, Any]:
-        """Return what LeRobot wants of images: of each colour, in 0 to 1, shaped (3, 1, 1)."""
-        plain = _statistics(np.concatenate(self._pictures))
-        shaped = {name: np.reshape(plain[name], (3, 1, 1)).tolist() for name in ("min", "max", "mean", "std")}
-        return {**shaped, "count": [len(self._pictures)]}
-
-
-def _statistics(values: npt.NDArray[Any]) -> dict[str, Any]:
-    columns = values.reshape(len(values), -1).astype(np.float64)
-    found = {name: getattr(columns, name)(axis=0).tolist() for name in ("min", "max", "mean", "std")}
-    return {**found, "count": [len(values)]}
 
 
 def _episode_row(
@@ -193,113 +164,6 @@ def _episode_row(
     for feature, found in statistics.items():
         row |= {f"stats/{feature}/{name}": value for name, value in found.items()}
     return row
-
-
-def _write_meta(
-    out: Path, contract: Contract, tables: list[Table], rows: list[dict[str, Any]], tasks: list[str]
-) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    (out / EPISODES).parent.mkdir(parents=True)
-    parquet.write_table(pa.Table.from_pylist(rows), out / EPISODES)
-    parquet.write_table(_tasks(tasks), out / "meta" / "tasks.parquet")
-    total = sum(len(table["index"]) for table in tables)
-    info = {
-        "codebase_version": CODEBASE,
-        "robot_type": contract.name,
-        "total_episodes": len(rows),
-        "total_frames": total,
-        "total_tasks": len(tasks),
-        "chunks_size": CHUNK,
-        "data_files_size_in_mb": 100,
-        "video_files_size_in_mb": 200,
-        "fps": int(contract.policy_rate_hz),
-        "splits": {"train": f"0:{len(rows)}"},
-        "data_path": DATA,
-        "video_path": VIDEO,
-        "features": _features(contract, tables[0]),
-        "contract_hash": contract.hash,
-    }
-    (out / "meta" / "info.json").write_text(json.dumps(info, indent=4))
-    columns = {name: _statistics(np.concatenate([table[name] for table in tables])) for name in tables[0]}
-    images = {f"observation.images.{camera}": _pooled(rows, camera) for camera in contract.cameras}
-    (out / "meta" / "stats.json").write_text(json.dumps({**columns, **images}, indent=4))
-
-
-def _pooled(rows: list[dict[str, Any]], camera: str) -> dict[str, Any]:
-    """Return the statistics of all episodes' images, from those of each."""
-    prefix = f"stats/observation.images.{camera}"
-    parts = {
-        name: np.array([row[f"{prefix}/{name}"] for row in rows]) for name in ("min", "max", "mean", "std")
-    }
-    counts = np.array([row[f"{prefix}/count"][0] for row in rows], dtype=np.float64)
-    mean = np.average(parts["mean"], axis=0, weights=counts)
-    square = np.average(parts["std"] ** 2 + (parts["mean"] - mean) ** 2, axis=0, weights=counts)
-    return {
-        "min": parts["min"].min(axis=0).tolist(),
-        "max": parts["max"].max(axis=0).tolist(),
-        "mean": mean.tolist(),
-        "std": np.sqrt(square).tolist(),
-        "count": [int(counts.sum())],
-    }
-
-
-def _features(contract: Contract, table: Table) -> dict[str, Any]:
-    names = {"observation.state": list(contract.state_names), "action": list(ACTION_NAMES)}
-    features: dict[str, Any] = {
-        name: {"dtype": str(values.dtype), "shape": list(values.shape[1:]) or [1], "names": names.get(name)}
-        for name, values in table.items()
-    }
-    for camera, stream in contract.cameras.items():
-        features[f"observation.images.{camera}"] = _video_feature(stream, int(contract.policy_rate_hz))
-    return features
-
-
-def _video_feature(stream: ImageStream, fps: int) -> dict[str, Any]:
-    height, width = stream.height // 2 * 2, stream.width // 2 * 2  # as VideoWriter cuts them
-    return {
-        "dtype": "video",
-        "shape": [height, width, 3],
-        "names": ["height", "width", "channels"],
-        "info": {
-            "video.height": height,
-            "video.width": width,
-            "video.codec": "h264",
-            "video.pix_fmt": "yuv420p",
-            "video.is_depth_map": False,
-            "video.fps": fps,
-            "video.channels": 3,
-            "has_audio": False,
-        },
-    }
-
-
-def _arrow(table: Table) -> pa.Table:
-    import pyarrow as pa
-
-    columns = {}
-    for name, values in table.items():
-        flat = pa.array(values.reshape(-1))
-        columns[name] = flat if values.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
-    return pa.table(columns)
-
-
-def _tasks(tasks: list[str]) -> pa.Table:
-    """Return the table that pandas reads as task_index by task."""
-    import pyarrow as pa
-
-    table = pa.table({"task_index": pa.array(range(len(tasks)), pa.int64()), "task": tasks})
-    described = {
-        "index_columns": ["task"],
-        "column_indexes": [],
-        "columns": [
-            {"name": name, "field_name": name, "pandas_type": kind, "numpy_type": numpy, "metadata": None}
-            for name, kind, numpy in (("task_index", "int64", "int64"), ("task", "unicode", "object"))
-        ],
-        "pandas_version": "2.0.0",
-    }
-    return table.replace_schema_metadata({"pandas": json.dumps(described)})
 
 
 def _validate(out: Path) -> None:
