@@ -19,7 +19,8 @@ from dynamo_policies.kinematics import chain
 from dynamo_policies.quality import FRESH, Still, StreamMeter, StreamQuality, Thinned
 
 LOOK_NS = 50_000_000  # Joints are decoded this often: often enough for how far the arm has moved.
-MOVED_RAD = 0.05  # A camera that sees the arm sees this.
+MOVED_RAD = 0.05  # A camera that sees the arm sees this…
+SETTLE_NS = 100_000_000  # …from so long after an image on, since joints and images do not come together.
 STAMPS = 16  # of each camera, among which the nearest is looked for…
 BEHIND = 6  # …of a frame that is this many frames old, so that later ones have come
 FloatArray = npt.NDArray[np.float64]
@@ -132,7 +133,9 @@ class _Images:
             self._last, self._positions = cdr, positions
             self._since_ns, self._moving_since_ns = stamp_ns, None
             return FRESH
-        if self._moving_since_ns is None and self._moved(positions):
+        if stamp_ns - self._since_ns < SETTLE_NS:
+            self._positions = positions
+        elif self._moving_since_ns is None and self._moved(positions):
             self._moving_since_ns = stamp_ns
         moving_ns = 0 if self._moving_since_ns is None else stamp_ns - self._moving_since_ns
         return Still(repeats=True, same_ns=stamp_ns - self._since_ns, frozen_ns=moving_ns)

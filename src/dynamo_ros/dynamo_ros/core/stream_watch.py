@@ -14,6 +14,7 @@ from dynamo_policies.quality import SECOND_NS, Still
 WINDOW_NS = 700_000_000  # The rate is measured over this long, to be quick…
 LONG_NS = 3 * SECOND_NS  # …and over this long, to be exact…
 WINDOW_PERIODS = 4  # …or over so many periods of a slow stream.
+PAUSE_NS = 150_000_000  # Who commands may pause; more than this is no hiccup.
 LEAST_SILENT_NS = 300_000_000  # Silence of less may be this computer's own hiccup.
 
 
@@ -33,7 +34,10 @@ class Watch:
             stamp_ns = receive_ns if self.stream.stamp == "receive" else stamp_of(cdr)
         except CdrError:
             return
+        paused = self._may_be_silent and self._last_ns is not None and receive_ns - self._last_ns > PAUSE_NS
         for recent in (self._quick, self._exact):
+            if paused:  # Its rate is that since it speaks again.
+                recent.clear()
             recent.add(receive_ns, stamp_ns)
         self._last_ns = receive_ns
 
@@ -104,6 +108,10 @@ class _Recent:
             self._times.clear()
         self._times.append((receive_ns, stamp_ns))
         self.forget(receive_ns)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._times.clear()
 
     def forget(self, now_ns: int) -> None:
         """Forget what is too old."""
