@@ -5,7 +5,7 @@ from rosbags.rosbag2 import Reader
 
 from dynamo_policies.mcap import CHUNK, MAGIC, open_file, read_chunk, records
 from dynamo_policies.mcap_reader import Losses, read, salvage
-from dynamo_policies.mcap_writer import CHUNK_BYTES, Compression, Group, McapFile
+from dynamo_policies.mcap_writer import Compression, Group, McapFile
 
 STRING = "string data\n"
 METADATA = """rosbag2_bagfile_information:
@@ -69,7 +69,7 @@ def test_what_was_flushed_is_there_though_the_file_has_no_end(tmp_path: Path) ->
 
 def test_groups_do_not_share_chunks(tmp_path: Path) -> None:
     file = file_of(tmp_path / "bag.mcap", "none", "zstd")
-    data = bytes(CHUNK_BYTES // 4)
+    data = bytes(1 << 18)
     for index in range(8):
         file.write(1, data, log_ns=index, publish_ns=index)
         file.write(2, text_message("small"), log_ns=index, publish_ns=index)

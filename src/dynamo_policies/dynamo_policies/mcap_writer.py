@@ -30,7 +30,6 @@ COMPRESSORS: dict[Compression, tuple[str, Callable[[bytes], bytes]]] = {
 HEADER, CHUNK_INDEX, STATISTICS, METADATA, METADATA_INDEX, SUMMARY_OFFSET = 0x01, 0x08, 0x0B, 0x0C, 0x0D, 0x0E
 MESSAGE_START = struct.Struct("<BQHIQQ")  # kind, length, channel, sequence, log time, publish time
 MESSAGE_FIELDS = 22  # bytes of a message record before its data
-CHUNK_BYTES = 1 << 20
 PIECES = min(os.sysconf("SC_IOV_MAX"), 1024)
 NEVER = 2**63 - 1
 
@@ -41,6 +40,7 @@ class Group:
 
     compression: Compression = "none"
     checksum: bool = True
+    chunk_bytes: int = 1 << 20
     pieces: list[bytes | memoryview] = field(default_factory=list)
     size: int = 0
     start_ns: int = NEVER
@@ -63,7 +63,8 @@ class McapFile:
         self._schemas: dict[str, tuple[int, bytes]] = {}
         self._channels: dict[int, bytes] = {}
         self._group_of: dict[int, Group] = {}
-        self._chunk_indexes: list[bytes] = []
+        self._chunk_indexes = bytearray()  # 95 bytes for each chunk are all that an hour leaves in memory.
+        self._chunks = 0
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         self._put([MAGIC, _record(HEADER, _text("ros2") + _text(library))])
 
@@ -98,7 +99,7 @@ class McapFile:
         group.size += len(start) + len(data)
         group.start_ns, group.end_ns = min(group.start_ns, log_ns), max(group.end_ns, log_ns)
         self.counts[channel] += 1
-        if group.size >= CHUNK_BYTES:
+        if group.size >= group.chunk_bytes:
             self._close_chunk(group)
 
     def flush(self) -> None:
@@ -151,7 +152,8 @@ class McapFile:
         index = struct.pack("<QQQQI", group.start_ns, group.end_ns, place, length, 10 * len(offsets))
         index += b"".join(struct.pack("<HQ", *entry) for entry in offsets.items())
         index += struct.pack("<Q", self.written_bytes - place - length) + _text(name)
-        self._chunk_indexes.append(_record(CHUNK_INDEX, index + struct.pack("<QQ", packed_size, size)))
+        self._chunk_indexes += _record(CHUNK_INDEX, index + struct.pack("<QQ", packed_size, size))
+        self._chunks += 1
         self.start_ns, self.end_ns = min(self.start_ns, group.start_ns), max(self.end_ns, group.end_ns)
         group.clear()
 
@@ -160,7 +162,7 @@ class McapFile:
         parts = {
             SCHEMA: [record for _, record in self._schemas.values()],
             CHANNEL: list(self._channels.values()),
-            CHUNK_INDEX: self._chunk_indexes,
+            CHUNK_INDEX: [bytes(self._chunk_indexes)] if self._chunks else [],
             METADATA_INDEX: [
                 _record(METADATA_INDEX, struct.pack("<QQ", place, length) + _text(name))
                 for name, place, length in places
@@ -185,7 +187,7 @@ class McapFile:
             len(self._channels),
             0,
             metadata,
-            len(self._chunk_indexes),
+            self._chunks,
             self.start_ns if self.end_ns else 0,
             self.end_ns,
             10 * len(self.counts),

@@ -24,6 +24,7 @@ from dynamo_ros.core.bag_topics import (
 from dynamo_ros.core.storage_settings import StorageSettings
 
 VERSION = 9  # of metadata.yaml
+IMAGE_CHUNK_BYTES = 4 << 20
 DUMPER: Any = getattr(
     yaml, "CSafeDumper", yaml.SafeDumper
 )  # A contract is long; this one is ten times as fast.
@@ -80,7 +81,11 @@ class McapBag:
         self._name = f"{folder.name}.mcap"
         groups = {
             # Stream hashes guard the images: a checksum of raw ones would be the recorder's largest cost.
-            "images": Group(settings.image_compression, checksum=settings.image_compression != "none"),
+            "images": Group(
+                settings.image_compression,
+                checksum=settings.image_compression != "none",
+                chunk_bytes=IMAGE_CHUNK_BYTES,
+            ),
             "others": Group(settings.compression),
         }
         self._file = McapFile(

@@ -27,7 +27,7 @@ class Turn:
 
 
 class EpisodeControl:
-    """Answers for a Recorder, with services `start`, `stop`, `discard`, `mark`, `moment`, `redo` and `next`."""
+    """Answers for a Recorder, with services from `start` to `next`."""
 
     def __init__(self, node: Node, recorder: Recorder, cue: Cue, *, look_around: Callable[[], None]) -> None:
         """`look_around` is called before each start, so that topics that have just come are recorded."""
