@@ -63,11 +63,15 @@ def test_a_clean_episode_is_green(small: Contract, messages: list[Raw], tmp_path
         (lambda m: faults.ended_early(m, WRIST, 30), "red", "wrist", "silent for 10"),
         (lambda m: faults.shaken(m, JOINTS, 8.0), "amber", "arm", "ms of jitter, 99 % of its times below"),
         (lambda m: faults.repeated(m, WRIST, 20), "amber", "wrist", "15 stamps are repeated"),
+        (lambda m: faults.with_gap(m, TARGET, 100, 150), "amber", "target_pose", "pauses for up to 3020 ms"),
+        (lambda m: faults.ended_early(m, TARGET, 100), "green", "", ""),
+        (lambda m: faults.slowed(m, TARGET, 2), "red", "target_pose", "25.0 Hz; the contract says 50"),
         (lambda m: faults.offset(m, TARGET, -100), "green", "", ""),
     ],
     ids=[
         "slow", "frozen", "frozen shortly", "gap", "long gap", "skewed", "slightly skewed", "clock ahead",
-        "clock minutes behind", "missing", "died", "jitter", "duplicates", "late targets",
+        "clock minutes behind", "missing", "died", "jitter", "duplicates", "let go", "let go early",
+        "slow commands", "late targets",
     ],
 )  # fmt: skip
 def test_a_fault_is_named_with_its_stream_and_figure(

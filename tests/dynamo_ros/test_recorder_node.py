@@ -20,6 +20,7 @@ from std_srvs.srv import Trigger
 
 from dynamo_policies.bags import read_info
 from dynamo_policies.contract import Contract
+from dynamo_policies.verdict import KEY, parse_verdict
 from dynamo_policies.mcap import open_file
 from dynamo_policies.mcap_reader import read as mcap_read
 from dynamo_ros.core.recording import RecordingError
@@ -198,6 +199,21 @@ def test_the_state_tells_what_is_being_recorded(ros: Ros, robot: Robot) -> None:
     assert states[-1].path.endswith("put_yogurt_000")
     stop(ros)
     ros.until(lambda: not states[-1].recording)
+
+
+def test_the_answer_to_a_stop_is_the_verdict_with_its_reasons(ros: Ros, robot: Robot) -> None:
+    states: list[RecorderState] = []
+    ros.node("screen").create_subscription(RecorderState, "/recorder/state", states.append, 10)
+    assert start(ros, robot).success
+    robot.everything()
+    ros.spin(0.2)
+    response = stop(ros)
+    assert response.success
+    # The robot of these tests stamps with small numbers and commands nothing.
+    assert response.message.startswith("red: ")
+    assert "target_pose: no messages on /dynamo/target_pose" in response.message
+    ros.until(lambda: states and states[-1].last_verdict == "red")
+    assert parse_verdict(read_info(Path(response.path)).custom[KEY]).colour == "red"
 
 
 def test_a_latched_topic_that_a_pattern_finds_is_in_every_episode(ros: Ros, robot: Robot) -> None:

@@ -70,10 +70,7 @@ class QualityMeter:
 
     def renew(self) -> None:
         """Measure anew, but remember the images and where the arm is."""
-        self._meters = {
-            name: StreamMeter(None if stream.max_age_ms is None else stream.rate_hz)
-            for name, stream in self._streams.items()
-        }
+        self._meters = {name: _meter(stream) for name, stream in self._streams.items()}
         self._skew = _SkewMeter(self._cameras)
         self._arm.renew()
         self._broken = dict.fromkeys(self._streams, 0)
@@ -116,6 +113,13 @@ class QualityMeter:
         else:
             self._meters[name].add(stamp_ns, receive_ns)
             self._arm.see(name, stream, cdr, stamp_ns)
+
+
+def _meter(stream: Stream) -> StreamMeter:
+    if stream.max_age_ns is None:
+        return StreamMeter(None)
+    # Who commands may pause; a sensor may not.
+    return StreamMeter(stream.rate_hz, pause_ns=stream.max_age_ns if stream.role == "action" else math.inf)
 
 
 class _Images:

@@ -114,9 +114,13 @@ class Spread:
 
 
 class StreamMeter:
-    """Measures one stream; `rate_hz` is what its contract says, None where nothing is due at any time."""
+    """Measures one stream; `rate_hz` is what its contract says, None where nothing is due at any time.
 
-    def __init__(self, rate_hz: float | None) -> None:
+    Of a stream that may pause, as a person may let go, times longer than `pause_ns` count as gaps only.
+    """
+
+    def __init__(self, rate_hz: float | None, *, pause_ns: float = math.inf) -> None:
+        self._pause_ns, self._pauses, self._paused_ns = pause_ns, 0, 0
         self._period_ns = None if rate_hz is None else SECOND_NS / rate_hz
         self._between, self._ages, self._received = Spread(), Thinned(), Thinned()
         self._known: deque[int] = deque(maxlen=REMEMBERED)
@@ -124,6 +128,7 @@ class StreamMeter:
         self._first_ns = self._newest_ns = self._last_ns = 0  # stamps: oldest, newest, last received
         self._came_ns = self._began_ns = 0  # receipt: last, first
         self._oldest_ns, self._step_ns = -math.inf, 0
+        self._gap_ns = math.nan
         self._frozen = self._same_ns = self._frozen_ns = 0
 
     def add(self, stamp_ns: int, receive_ns: int, still: Still = FRESH) -> None:
@@ -144,13 +149,14 @@ class StreamMeter:
     def report(self, start_ns: int | None = None, end_ns: int | None = None) -> StreamQuality:
         """Return what was measured, in a recording from `start_ns` to `end_ns` by receipt."""
         unique = self._messages - self._repeated
-        span_ns = self._newest_ns - self._first_ns
+        span_ns = self._newest_ns - self._first_ns - self._paused_ns
+        steps = unique - 1 - self._pauses
         return StreamQuality(
             messages=self._messages,
-            rate_hz=(unique - 1) * SECOND_NS / span_ns if span_ns and unique > 1 else math.nan,
+            rate_hz=steps * SECOND_NS / span_ns if span_ns and steps > 0 else math.nan,
             jitter_ms=self._between.deviation / 1e6,
             p99_ms=self._between.percentile(99) / 1e6,
-            gap_ms=self._between.largest / 1e6,
+            gap_ms=self._gap_ns / 1e6,
             edge_ms=self._edge(start_ns, end_ns) / 1e6,
             missing=self._missing,
             repeated=self._repeated,
@@ -172,10 +178,17 @@ class StreamMeter:
         if stamp_ns in self._known:
             self._repeated += 1
         elif (ahead_ns := stamp_ns - self._newest_ns) > 0:
-            self._between.add(ahead_ns)
-            if self._period_ns is not None and ahead_ns > MISSED * self._period_ns:
-                self._missing += round(ahead_ns / self._period_ns) - 1
+            self._gap_ns = ahead_ns if math.isnan(self._gap_ns) else max(self._gap_ns, ahead_ns)
+            if ahead_ns > self._pause_ns:
+                self._pauses, self._paused_ns = self._pauses + 1, self._paused_ns + ahead_ns
+            else:
+                self._between.add(ahead_ns)
+                self._count_missing(ahead_ns)
         self._first_ns, self._newest_ns = min(self._first_ns, stamp_ns), max(self._newest_ns, stamp_ns)
+
+    def _count_missing(self, ahead_ns: int) -> None:
+        if self._period_ns is not None and ahead_ns > MISSED * self._period_ns:
+            self._missing += round(ahead_ns / self._period_ns) - 1
 
     def _see_age(self, age_ns: int, receive_ns: int) -> None:
         if self._messages:

@@ -116,6 +116,10 @@ def _of_times(stream: Stream, measured: StreamQuality, limits: QualityLimits) ->
     )
     assert stream.max_age_ms is not None
     bound = f"at most {stream.max_age_ms:g} ms is fresh"
+    if stream.role == "action":  # A person may let go; those moments are not learnt from.
+        paused = limits.gap.over(measured.gap_ms / stream.max_age_ms) != "green"
+        yield "amber" if paused else "green", f"pauses for up to {measured.gap_ms:.0f} ms; {bound}"
+        return
     yield limits.gap.over(measured.gap_ms / stream.max_age_ms), f"a gap of {measured.gap_ms:.0f} ms; {bound}"
     yield (
         limits.gap.over(measured.edge_ms / stream.max_age_ms),

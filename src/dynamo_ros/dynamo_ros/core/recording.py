@@ -36,6 +36,16 @@ class EpisodeSummary(NamedTuple):
     outcome: str = "unknown"
     verdict: Verdict | None = None
 
+    @property
+    def colour(self) -> str:
+        """The verdict's colour, empty where there is none."""
+        return "" if self.verdict is None else self.verdict.colour
+
+    @property
+    def remark(self) -> str:
+        """What a person should know: why it failed, else the verdict with its reasons."""
+        return self.error or str(self.verdict or "")
+
 
 def topics_of(contract: Contract) -> tuple[Topic, ...]:
     """Return the topics that the contract's streams are on, each once."""

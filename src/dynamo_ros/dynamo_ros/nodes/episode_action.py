@@ -98,9 +98,10 @@ class EpisodeAction:
 def _result(summary: EpisodeSummary) -> RecordEpisode.Result:
     return RecordEpisode.Result(
         success=not summary.error,
-        message=summary.error,
+        message=summary.remark,
         path=str(summary.path),
         outcome=summary.outcome,
+        verdict=summary.colour,
         messages=summary.messages,
         dropped=summary.dropped,
     )

@@ -129,7 +129,7 @@ class EpisodeControl:
             ending.wait(WAIT_S)
             await Turn()
         summary = ending.summary()
-        response.success, response.message = not summary.error, summary.error
+        response.success, response.message = not summary.error, summary.remark
         response.path = str(summary.path)
         response.messages, response.dropped = summary.messages, summary.dropped
         return response

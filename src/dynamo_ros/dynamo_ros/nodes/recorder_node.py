@@ -222,7 +222,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 def _told(summary: EpisodeSummary) -> str:
     size = f"{summary.messages} messages, {summary.bytes / 1e6:.1f} MB, {summary.dropped} dropped"
-    return f"{summary.path}: {size}{'; ' if summary.error else ''}{summary.error}"
+    return f"{summary.path}: {size}; {summary.remark}"
 
 
 def main() -> int:

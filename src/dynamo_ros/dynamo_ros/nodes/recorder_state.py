@@ -46,6 +46,7 @@ class StatePublisher:
             saving=self._recorder.saving,
             error=failure or refusal,
             last_path=str(last.path) if last is not None else "",
+            last_verdict=last.colour if last is not None else "",
         )
         state.header.stamp = to_time(stamp_ns)
         self._add_plan(state)
