@@ -20,9 +20,9 @@ from std_srvs.srv import Trigger
 
 from dynamo_policies.bags import read_info
 from dynamo_policies.contract import Contract
-from dynamo_policies.verdict import KEY, parse_verdict
 from dynamo_policies.mcap import open_file
 from dynamo_policies.mcap_reader import read as mcap_read
+from dynamo_policies.verdict import KEY, parse_verdict
 from dynamo_ros.core.recording import RecordingError
 from dynamo_ros.nodes.definitions import definition_of
 from dynamo_ros.nodes.recorder_node import RecorderNode
