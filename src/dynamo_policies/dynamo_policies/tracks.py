@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,13 +18,12 @@ from dynamo_policies.bags import (
     raw_messages,
     streams_by_topic,
 )
-from dynamo_policies.cdr import concerns
+from dynamo_policies.cdr import CdrError, concerns, stamp_of
 from dynamo_policies.contract import ImageStream, Stream
 from dynamo_policies.decode import DecodeError, Decoder
 from dynamo_policies.observation import FloatArray
 
 IntArray = npt.NDArray[np.int64]
-CDR_HEADER_BYTES = 4
 KEPT_BYTES = 128 << 20  # of a stream's images
 
 
@@ -166,8 +164,7 @@ def stamp_of_raw(name: str, stream: Stream, raw: RawMessage) -> int:
     """Return the stamp of a message that begins with a std_msgs/Header, without decoding the rest."""
     if stream.stamp == "receive":
         return raw.receive_ns
-    if len(raw.data) < CDR_HEADER_BYTES + 8:
-        raise DecodeError(name, f"message of {len(raw.data)} bytes is too short for a header")
-    order = "<" if raw.data[1] & 1 else ">"
-    seconds, nanoseconds = struct.unpack_from(f"{order}iI", raw.data, CDR_HEADER_BYTES)
-    return int(seconds) * 1_000_000_000 + int(nanoseconds)
+    try:
+        return stamp_of(raw.data)
+    except CdrError as error:
+        raise DecodeError(name, str(error)) from error

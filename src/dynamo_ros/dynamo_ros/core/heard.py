@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import struct
 from typing import NamedTuple
 
+from dynamo_policies.cdr import cdr_string
 from dynamo_policies.contract import Contract, JointStream, Stream
 
 
@@ -51,10 +51,5 @@ class Heard:
 
 def _concerns(stream: Stream, cdr: bytes) -> bool:
     """Return whether the joints of `stream` are named in the message; other streams own their topic."""
-    return not isinstance(stream, JointStream) or all(_cdr_string(joint) in cdr for joint in stream.joints)
-
-
-def _cdr_string(text: str) -> bytes:
-    # Looking for the bytes of a CDR string is as exact as decoding the message, and does not depend on ROS.
-    encoded = text.encode() + b"\0"
-    return struct.pack("<I", len(encoded)) + encoded
+    # As exact as decoding the message, and without ROS.
+    return not isinstance(stream, JointStream) or all(cdr_string(joint) in cdr for joint in stream.joints)
