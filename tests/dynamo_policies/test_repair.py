@@ -25,6 +25,7 @@ from dynamo_policies.mcap import CHUNK, MAGIC, McapError, open_file, read_chunk,
 from dynamo_policies.mcap_reader import Losses, salvage
 from dynamo_policies.repair import find_damaged, repair
 from dynamo_ros.core.recording import EpisodeWriter
+from foreign_bags import foreign_bag
 from mcap_factory import channel_record, chunk, record, repacked, schema_record, text
 
 # Records an episode and dies without closing it.
@@ -34,6 +35,7 @@ from pathlib import Path
 from bag_factory import episode_messages
 from dynamo_policies.contract import load_contract
 from dynamo_ros.core.recording import EpisodeWriter
+from foreign_bags import foreign_bag
 from mcap_factory import channel_record, chunk, record, repacked, schema_record, text
 contract = load_contract(sys.argv[1])
 writer = EpisodeWriter(Path(sys.argv[2]), contract, "put_yogurt", operator="a", note="first")
@@ -294,3 +296,21 @@ def test_times_of_publication_and_sequence_numbers_survive(tmp_path: Path) -> No
     (found,) = salvage(open_file(repair(tmp_path / "bag").path / "bag.mcap"), Losses())
     assert (found.message.receive_ns, found.message.publish_ns, found.message.sequence) == (2_000, 1_500, 42)
     assert found.message.data == message[22:]
+
+
+def test_what_a_database_has_committed_is_repaired(contract: Contract, tmp_path: Path) -> None:
+    types = {stream.topic: stream.type for stream in contract.streams.values()}
+    messages = episode_messages(contract, 0.5)
+    bag = foreign_bag(tmp_path / "bag", types, messages, storage="sqlite3")
+    (bag / "metadata.yaml").unlink()
+    repaired = repair(bag, contract, task="put_yogurt")
+    assert sum(repaired.kept.values()) == len(messages)
+    assert set(read_all(bag)) == set(messages)
+    assert len(load_episode(bag, FrameSettings(8))) > 2
+
+
+def test_a_damaged_database_is_an_error(contract: Contract, tmp_path: Path) -> None:
+    (tmp_path / "bag").mkdir()
+    (tmp_path / "bag" / "bag_0.db3").write_bytes(b"SQLite format 3" + bytes(4000))
+    with pytest.raises(BagError, match=r"left as it was: bag_0\.db3"):
+        repair(tmp_path / "bag", contract)

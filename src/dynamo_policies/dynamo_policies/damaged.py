@@ -62,7 +62,9 @@ def look_at(path: Path, contract: Contract | None, task: str) -> Iterator[Damage
     elif path.is_dir() and _files(path):
         yield _look_at_bag(path, given)
     else:
-        raise BagError(path, f"no unfinished recording; that has {ABOUT}, or MCAP files as a bag has them")
+        raise BagError(
+            path, f"no unfinished recording; that has {ABOUT}, or files as a bag has them (.mcap, .db3)"
+        )
 
 
 def _look_at_bag(path: Path, given: dict[str, str]) -> Damaged:
@@ -85,7 +87,7 @@ def _inner(part: Path) -> Path:
 
 
 def _files(folder: Path) -> tuple[Path, ...]:
-    return tuple(sorted(folder.glob("*.mcap")))
+    return tuple(sorted(file for file in folder.glob("*") if file.suffix in (".mcap", ".db3")))
 
 
 def _hidden(path: Path) -> bool:

@@ -21,6 +21,7 @@ from dynamo_policies.damaged import ABOUT, Damaged, find_damaged, look_at
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.mcap import open_file
 from dynamo_policies.mcap_reader import Found, Losses, read, salvage
+from dynamo_policies.storage import committed
 
 __all__ = ["ABOUT", "Repaired", "find_damaged", "repair"]
 
@@ -98,7 +99,11 @@ def _copied(copy: BagCopy, messages: Iterable[Found]) -> Iterator[Found]:
 
 def _salvaged(damaged: Damaged, losses: Losses) -> Iterator[Found]:
     for file in damaged.files:
-        yield from salvage(open_file(file), losses)
+        if file.suffix == ".db3":
+            yield from committed(file)
+            losses.complete = True
+        else:
+            yield from salvage(open_file(file), losses)
 
 
 def _verify(damaged: Damaged, bag: Path, kept: Summary) -> None:

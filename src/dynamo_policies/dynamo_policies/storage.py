@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import apsw
 from backports import zstd
-from rosbags.interfaces import MessageDefinitionFormat
+from rosbags.interfaces import Connection, MessageDefinitionFormat
 from rosbags.rosbag2 import Reader, ReaderError
 from rosbags.typesys import (
     Stores,
@@ -25,8 +25,8 @@ from rosbags.typesys import (
 from rosbags.typesys.store import Typestore
 
 from dynamo_policies.errors import DynamoError
-from dynamo_policies.mcap import LARGEST_CHUNK, Channel, McapError, open_file
-from dynamo_policies.mcap_reader import read, read_channels
+from dynamo_policies.mcap import LARGEST_CHUNK, Channel, McapError, Message, Schema, open_file
+from dynamo_policies.mcap_reader import Found, read, read_channels
 
 ZSTD_SUFFIX = ".zstd"
 FREE_SHARE = 0.5  # of the disk's free space that unpacking a file may take
@@ -79,6 +79,32 @@ def topic_types(file: Path, compression: str) -> dict[str, str]:
             return {channel.topic: channel.type for channel in read_channels(open_file(plain)).values()}
         with Reader(plain) as reader:
             return {connection.topic: connection.msgtype for connection in reader.connections}
+
+
+def committed(file: Path) -> Iterator[Found]:
+    """Yield what was committed to the sqlite3 `file`, on all topics.
+
+    Raises:
+        StorageError: the database is damaged.
+    """
+    try:
+        with Reader(file) as reader:
+            channels = {one.id: _channel_of(one) for one in reader.connections}
+            for connection, receive_ns, data in reader.messages():
+                message = Message(connection.id, 0, receive_ns, receive_ns, memoryview(data))
+                yield Found(channels[connection.id], message)
+    except DAMAGE as error:
+        raise StorageError(f"{file.name}: {error!r}") from error
+
+
+def _channel_of(connection: Connection) -> Channel:
+    encoding = "ros2idl" if connection.msgdef.format == MessageDefinitionFormat.IDL else "ros2msg"
+    definition = connection.msgdef.data
+    if not definition and connection.msgtype in typestore().types:
+        definition, _ = typestore().generate_msgdef(connection.msgtype, ros_version=2)
+    return Channel(
+        connection.id, connection.topic, Schema(connection.msgtype, encoding, definition), "cdr", ""
+    )
 
 
 @functools.cache
