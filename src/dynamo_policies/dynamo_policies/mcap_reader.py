@@ -90,15 +90,6 @@ def read(view: memoryview, wanted: Callable[[Channel], bool]) -> Iterator[Found]
             yield Found(directory.channels[message.channel], message)
 
 
-def read_channels(view: memoryview) -> dict[int, Channel]:
-    """Return the channels of a whole file.
-
-    Raises:
-        McapError: the file is cut off or damaged.
-    """
-    return _contents(view)[0].channels
-
-
 def salvage(view: memoryview, losses: Losses) -> Iterator[Found]:
     """Yield in file order each message that is whole; count in `losses` what is not."""
     directory = _known_outside_chunks(view)

@@ -26,7 +26,7 @@ from rosbags.typesys.store import Typestore
 
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.mcap import LARGEST_CHUNK, Channel, McapError, Message, Schema, open_file
-from dynamo_policies.mcap_reader import Found, read, read_channels
+from dynamo_policies.mcap_reader import Found, read
 
 ZSTD_SUFFIX = ".zstd"
 FREE_SHARE = 0.5  # of the disk's free space that unpacking a file may take
@@ -69,16 +69,6 @@ def stored_messages(files: Sequence[Path], topics: Collection[str], compression:
     if compression == "message":
         messages = (one._replace(data=_inflated(one)) for one in messages)
     yield from messages
-
-
-def topic_types(file: Path, compression: str) -> dict[str, str]:
-    """Return topic -> type of what `file` says that it holds."""
-    with tempfile.TemporaryDirectory() as folder:
-        plain = _plain(file, compression, Path(folder))
-        if plain.suffix == ".mcap":
-            return {channel.topic: channel.type for channel in read_channels(open_file(plain)).values()}
-        with Reader(plain) as reader:
-            return {connection.topic: connection.msgtype for connection in reader.connections}
 
 
 def committed(file: Path) -> Iterator[Found]:
