@@ -133,7 +133,7 @@ def _episode(pid: int, publishers: list[subprocess.Popen[str]], seconds: float) 
         "most_pressure": max((state.pressure for state in states), default=0.0),
         "bag": answer.path,
         "last": {one["topic"]: one["last"] for one in last},
-        "error": answer.message,
+        "verdict": answer.message,
     }
 
 

@@ -12,6 +12,8 @@ from dynamo_ros.launching import (
     is_true,
     node,
     real_robot,
+    recorder_arguments,
+    recorder_parameters,
     station,
     teleop_arguments,
     teleop_device,
@@ -40,6 +42,7 @@ def generate_launch_description() -> LaunchDescription:
                 "monitor", "auto", "watch the sensors; auto: if a person records", "auto", "true", "false"
             ),
             declare("robot_ip", "", "address of the real arm"),
+            *recorder_arguments(),
             *environment(),
             fail_with_any(),
             OpaqueFunction(function=_actions),
@@ -54,6 +57,7 @@ def _actions(context: LaunchContext) -> list[Action]:
         "contract": contract,
         "out": folder(value(context, "out")),
         "extras": EXTRAS if sim else [""],
+        **recorder_parameters(context),
     }
     recorder = node("dynamo_ros", "recorder_node", recording, sim=sim)
     age_ms = float(value(context, "max_command_age_ms"))

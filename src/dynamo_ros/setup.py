@@ -13,6 +13,7 @@ ROOT = PACKAGE.parent.parent
 SHARE = Path("share/dynamo_ros")
 NODES = (
     "recorder_node",
+    "episode_keys",
     "monitor_node",
     "teleop_node",
     "joy_teleop_node",

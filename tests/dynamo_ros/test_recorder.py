@@ -1,5 +1,7 @@
 """The recorder without ROS."""
 
+import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -166,6 +168,24 @@ def test_a_disk_at_its_reserve_refuses_the_start_and_ends_an_episode_whole(
     with pytest.raises(RecordingError, match=r"MB are free on the disk of .*; at least 1572864000 MB are"):
         full.start("put_yogurt", S)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_episode_that_fills_the_disk_ends_whole_and_says_why(
+    recorder: Recorder, messages: list[Raw], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder.start("put_yogurt", S)
+    feed(recorder, messages)
+    usage = shutil.disk_usage(".")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=1 << 20))
+    deadline, done = time.monotonic() + 5, []
+    while not done and time.monotonic() < deadline:
+        done = recorder.tend()
+        time.sleep(0.01)
+    assert (done[0].error, done[0].messages) == ("", len(messages) + 1)  # and the gripper's last word before
+    assert "ended as the disk is full: 1 MB are free" in read_info(done[0].path).note
+    assert "1 MB are free" in recorder.failure
+    with pytest.raises(RecordingError, match="at least 1611 MB are needed to start"):
+        recorder.start("put_yogurt", S)
 
 
 def test_the_plan_tells_what_comes_next(contract: Contract, messages: list[Raw], tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from dynamo_policies.mcap_reader import read as mcap_read
 from dynamo_policies.verdict import KEY, parse_verdict
 from dynamo_ros.core.recording import RecordingError
 from dynamo_ros.nodes.definitions import definition_of
+from dynamo_ros.nodes.episode_keys import EpisodeKeys
 from dynamo_ros.nodes.recorder_node import RecorderNode
 from ros_fixtures import Ros
 
@@ -339,3 +341,26 @@ def test_definitions_of_types_that_ros_does_not_ship_are_whole() -> None:
     assert "float64 elapsed" in str(definition_of("dynamo_interfaces/msg/Outcome"))
     with pytest.raises(RecordingError, match="package 'no_such' is not installed here"):
         definition_of("no_such/msg/Thing")
+
+
+def test_keys_of_a_terminal_begin_and_end_an_episode(ros: Ros, robot: Robot, tmp_path: Path) -> None:
+    typed, terminal = os.openpty()
+    settings = {"task": "fetch_yogurt", "operator": "a", "terminal": os.ttyname(terminal)}
+    keys = ros.add(EpisodeKeys([Parameter(name, value=value) for name, value in settings.items()]))
+    ros.until(lambda: all(client.service_is_ready() for client in keys.clients))
+    robot.everything()
+    ros.spin(0.1)
+    bags = tmp_path / "bags"
+    for key, done in (
+        (b" ", lambda: (bags / ".fetch_yogurt_000.part").is_dir()),
+        (b"m", lambda: True),
+        (b"s", lambda: (bags / "fetch_yogurt_000").is_dir()),
+    ):
+        os.write(typed, key)
+        ros.spin(0.15)
+        ros.until(done)
+    info = read_info(bags / "fetch_yogurt_000")
+    assert (info.outcome, info.operator, info.counts["/recorder/events"]) == ("success", "a", 1)
+    os.close(typed)
+    ros.executor.remove_node(keys)  # Its terminal is gone.
+    os.close(terminal)

@@ -24,6 +24,7 @@ from launch_ros.actions import Node
 
 from dynamo_policies.contract import Contract, ImageStream
 from dynamo_policies.errors import DynamoError
+from dynamo_ros.core.storage_settings import COMPRESSIONS, IMAGES, STORAGES
 from dynamo_ros.locations import config_folder, contract_path
 from dynamo_ros.nodes.spin import ENDED_LATE, PROFILE_VARIABLES
 
@@ -33,6 +34,7 @@ DEVICE_DRIVERS = {
     "gamepad": ("joy", "game_controller_node", []),
     "spacemouse": ("spacenav", "spacenav_node", [("spacenav/joy", "/joy")]),
 }
+CUES = ("none", "bell", "text")
 VENDOR_PACKAGES = {"xarm_moveit_config": "xarm_ros2", "realsense2_camera": "realsense-ros"}
 # How a process of ours ends whose work is done; late, if the middleware hung at the end.
 DONE = (0, ENDED_LATE)
@@ -120,6 +122,36 @@ def teleop_device(context: LaunchContext, kind: str) -> list[Action]:
         settings = {"keyboard": {}, "vr": {"host": value(context, "vr_host")}}[kind]
         device = [node("dynamo_ros", f"{kind}_teleop_node", {**shared, **settings}, sim=sim)]
     return [*device, node("dynamo_ros", "teleop_node", shared, sim=sim)]
+
+
+def recorder_arguments() -> list[DeclareLaunchArgument]:
+    """Return what a launch may say of the recorder; docs/recording.md explains it."""
+    return [
+        declare("storage", "mcap", "files of the bags", *STORAGES),
+        declare("images", "raw", "cameras as they come, or as JPEG of jpeg_quality", *IMAGES),
+        declare("jpeg_quality", "90", "1 to 100"),
+        declare("compression", "none", "of all that is no image", *COMPRESSIONS),
+        declare("image_compression", "none", "of images", *COMPRESSIONS),
+        declare("preroll_s", "0.0", "record from so long before the start"),
+        declare("plan", "", "YAML file of tasks and how often each is wanted"),
+        declare("extra_topics", "/tf,/tf_static,/robot_description", "regular expressions, commas between"),
+        declare("robot_serial", "", "stored with each bag"),
+        declare("calibration", "", "files to store with each bag, commas between"),
+        declare("buttons", "", "of the gamepad, such as start:6,success:11,failure:12"),
+        declare("cue", "none", "what tells the operator of start and end", *CUES),
+    ]
+
+
+def recorder_parameters(context: LaunchContext) -> dict[str, Any]:
+    """Return the recorder's parameters out of `recorder_arguments`."""
+    texts = ("storage", "images", "compression", "image_compression", "plan", "robot_serial", "cue")
+    lists = ("extra_topics", "calibration", "buttons")
+    return {
+        **{name: value(context, name) for name in texts},
+        **{name: value(context, name).split(",") for name in lists},
+        "jpeg_quality": int(value(context, "jpeg_quality")),
+        "preroll_s": float(value(context, "preroll_s")),
+    }
 
 
 def real_robot(contract: Contract, robot_ip: str) -> list[Action]:
