@@ -6,7 +6,7 @@ Nothing of the library computes here: the networks are read as tables of numbers
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from dynamo_policies.nets.transformer import CausalTransformer
 from dynamo_policies.objectives.dynamo import Dynamo
+from dynamo_policies.objectives.labelled import DynamoActions, InverseDynamics
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -152,3 +153,50 @@ def oracle_loss(dynamo: Dynamo, batch: Tensor) -> Tensor:
     }[config["target"]]()
     penalty = oracle_covariance(embeddings, config["covariance"])
     return oracle_dynamics(dynamo, embeddings, targets) + config["covariance_weight"] * penalty
+
+
+def oracle_action_error(
+    dynamo: nn.Module, embeddings: Tensor, actions: Tensor, predict: Callable[[Tensor], list[Tensor]]
+) -> Tensor:
+    """The mean squared error of what `predict` says of each window's states about its first W-1 actions."""
+    count, ticks, views, _ = embeddings.shape
+    window = dynamo.config.window
+    squares = []
+    for view in range(views):
+        for i in range(count):
+            for start in range(ticks - window + 1):
+                predicted = predict(embeddings[i, start : start + window, view])
+                squares += [(predicted[t] - actions[i, start + t]) ** 2 for t in range(window - 1)]
+    return torch.cat(squares).mean()
+
+
+def oracle_inverse_dynamics(objective: InverseDynamics, batch: Tensor, actions: Tensor) -> Tensor:
+    """The loss of an inverse model that predicts actions."""
+    config = objective.config
+    embeddings = oracle_encoder(objective.encoder, batch, batch_statistics=True)
+
+    def predict(states: Tensor) -> list[Tensor]:
+        outputs = oracle_transformer(objective.inverse, states)
+        return [outputs[t + 1] for t in range(len(states) - 1)]
+
+    error = oracle_action_error(objective, embeddings, actions, predict)
+    penalty = oracle_covariance(embeddings, config.covariance)
+    return config.action_weight * error + config.covariance_weight * penalty
+
+
+def oracle_dynamo_actions(objective: DynamoActions, batch: Tensor, actions: Tensor) -> Tensor:
+    """The loss of DynaMo with a perceptron that predicts actions from latents."""
+    embeddings = oracle_encoder(objective.encoder, batch, batch_statistics=True)
+    p = tensors(objective.head)
+
+    def predict(states: Tensor) -> list[Tensor]:
+        latents = oracle_latents(objective, states)
+        found = []
+        for t in range(len(states) - 1):
+            hidden = (p["0.weight"] @ latents[t + 1] + p["0.bias"]).clamp(min=0)
+            hidden = (p["2.weight"] @ hidden + p["2.bias"]).clamp(min=0)
+            found.append(p["4.weight"] @ hidden + p["4.bias"])
+        return found
+
+    error = oracle_action_error(objective, embeddings, actions, predict)
+    return oracle_loss(objective, batch) + objective.config.action_weight * error

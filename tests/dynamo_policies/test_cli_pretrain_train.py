@@ -146,3 +146,20 @@ def test_an_imported_encoder_trains_and_is_deployed(tmp_path: Path, bags: Path, 
         torch.from_numpy(np.stack([s[4] for s in episode.images.values()]))
     )
     np.testing.assert_allclose(features, direct.flatten().numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_actions_of_bags_are_learned_from_by_the_command(tmp_path: Path, bags: Path, cache: Path) -> None:
+    arguments = ("--bags", bags, "--out", tmp_path / "run")
+    text = PRETRAIN + "objective: inverse_dynamics\ntrain_share: 0.7\n"
+    assert run(tmp_path, cache, "pretrain", text, *arguments) == 0
+    record = load_encoder(tmp_path / "run").record
+    assert record.objective == "inverse_dynamics"
+    assert len(record.bag_hashes) == 2  # of 3 bags; the rest was never seen
+
+
+def test_a_preset_and_epochs_can_be_given(tmp_path: Path, bags: Path, cache: Path) -> None:
+    arguments = ("--bags", bags, "--out", tmp_path / "run", "--preset", "released", "--epochs", "1")
+    assert run(tmp_path, cache, "pretrain", PRETRAIN, *arguments) == 0
+    settings = load_encoder(tmp_path / "run").record.settings
+    assert settings["schedule_every"] == "epoch"
+    assert settings["steps"] > settings["epochs"] == 1

@@ -12,6 +12,7 @@ from dynamo_policies.clips import ClipError, SegmentSampler, longest_run, segmen
 from dynamo_policies.contract import Contract
 from dynamo_policies.episodes import Episode
 from dynamo_policies.errors import ConfigError
+from dynamo_policies.labels import action_labels
 from dynamo_policies.splits import training_episodes
 
 PERIOD_NS = 100_000_000
@@ -153,3 +154,38 @@ def test_a_share_of_the_episodes_is_drawn_whole_and_by_the_seed(contract: Contra
     assert training_episodes(episodes, 1.0, 42) == episodes
     with pytest.raises(ConfigError, match=r"train_share 0\.95 of 1 episodes leaves none"):
         training_episodes(episodes[:1], 0.95, 42)
+
+
+def test_actions_come_with_the_ticks_they_belong_to(contract: Contract) -> None:
+    episodes = [make_episode(contract, [True] * 6), make_episode(contract, [True] * 5, first=50)]
+    actions = [np.arange(6, dtype=np.float32)[:, None], np.arange(50, 55, dtype=np.float32)[:, None]]
+    labelled = SegmentSampler(episodes, 3, seed=0, actions=actions)
+    images, given = labelled.sample_with_actions(7)
+    np.testing.assert_array_equal(images[:, :, 0, 0, 0, 0].astype(np.float32), given[:, :, 0])
+    plain = SegmentSampler(episodes, 3, seed=0)
+    np.testing.assert_array_equal(plain.sample(7), images)
+    with pytest.raises(ClipError, match="made without actions"):
+        plain.sample_with_actions(1)
+    with pytest.raises(ClipError, match="not one action for each tick"):
+        SegmentSampler(episodes, 3, seed=0, actions=actions[:1])
+
+
+def test_labels_are_standardised_over_the_valid_ticks_of_all_episodes(contract: Contract) -> None:
+    random = np.random.default_rng(0)
+    episodes = []
+    for count in (30, 20):
+        episode = make_episode(contract, [True] * (count - 1) + [False])
+        upright = np.tile([0.0, 0.0, 0.0, 1.0], (count, 1))
+        moved = {
+            "target_position": random.normal(3.0, 0.2, (count, 3)),
+            "target_quaternion": upright,
+            "measured_quaternion": upright,
+            "target_gripper": random.uniform(0, 1, count),
+        }
+        episodes.append(Episode(**{**vars(episode), **moved}))
+    labels = action_labels(episodes, relative=True)
+    assert [one.shape for one in labels] == [(30, 7), (20, 7)]
+    valid = np.concatenate([one[:-1] for one in labels])
+    np.testing.assert_allclose(valid.mean(axis=0), 0.0, atol=1e-5)
+    # The tool never turns: a number that never changes is 0 and not noise.
+    np.testing.assert_allclose(valid.std(axis=0), [1, 1, 1, 0, 0, 0, 1], atol=1e-5)

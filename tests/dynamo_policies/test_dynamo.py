@@ -8,11 +8,17 @@ from typing import Any
 import pytest
 import torch
 
-from dynamo_oracle import MEAN, STD, oracle_loss
+from dynamo_oracle import MEAN, STD, oracle_dynamo_actions, oracle_inverse_dynamics, oracle_loss
 from dynamo_policies.encoders import Encoder, EncoderConfig
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.objectives.averages import ema_decay_at
 from dynamo_policies.objectives.dynamo import Dynamo, DynamoConfig
+from dynamo_policies.objectives.labelled import (
+    DynamoActions,
+    DynamoActionsConfig,
+    InverseDynamics,
+    InverseDynamicsConfig,
+)
 from dynamo_policies.objectives.terms import cut_windows
 from dynamo_policies.presets import PRESETS
 from dynamo_policies.recipes import load_recipe
@@ -29,10 +35,10 @@ def make(**settings: Any) -> Dynamo:
     return exactly(DynamoConfig(**(SMALL | settings)), ENCODER)
 
 
-def exactly(config: DynamoConfig, encoder: EncoderConfig) -> Dynamo:
+def exactly(config: DynamoConfig, encoder: EncoderConfig, kind: type[Dynamo] = Dynamo) -> Dynamo:
     """Return the objective in float64, the constants of the normalisation too."""
-    dynamo = Dynamo(config, Encoder(encoder), torch.Generator().manual_seed(2)).double().train()
-    for one in (dynamo.encoder, dynamo.target_encoder):
+    dynamo = kind(config, Encoder(encoder), torch.Generator().manual_seed(2)).double().train()
+    for one in (dynamo.encoder, getattr(dynamo, "target_encoder", None)):
         if one is not None:
             one.mean, one.std = (torch.tensor(values, dtype=torch.float64) for values in (MEAN, STD))
     return dynamo
@@ -44,9 +50,12 @@ def segments(ticks: int = 4) -> torch.Tensor:
 
 
 def assert_as_the_oracle(dynamo: Dynamo, batch: torch.Tensor) -> None:
-    given, expected = dynamo(batch).total, oracle_loss(dynamo, batch)
+    assert_same_gradients(dynamo, dynamo(batch).total, oracle_loss(dynamo, batch))
+
+
+def assert_same_gradients(net: torch.nn.Module, given: torch.Tensor, expected: torch.Tensor) -> None:
     assert given.item() == pytest.approx(expected.item(), rel=1e-9)
-    parameters = [p for p in dynamo.parameters() if p.requires_grad]
+    parameters = [p for p in net.parameters() if p.requires_grad]
     ours = torch.autograd.grad(given, parameters, allow_unused=True)
     theirs = torch.autograd.grad(expected, parameters, allow_unused=True)
     assert [our is None for our in ours] == [their is None for their in theirs]
@@ -78,6 +87,55 @@ def test_every_shipped_config_has_the_loss_of_the_formulas(path: Path, preset: s
             parameter.add_(torch.randn(parameter.shape, generator=noise), alpha=0.02)
     dynamo.after_step(0.0)
     assert_as_the_oracle(dynamo, batch)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    ("name", "kind", "oracle"),
+    [
+        ("inverse_only_gt", InverseDynamics, oracle_inverse_dynamics),
+        ("action_labels", DynamoActions, oracle_dynamo_actions),
+    ],
+)
+def test_losses_on_actions_are_those_of_the_formulas(name: str, kind: Any, oracle: Any, preset: str) -> None:
+    small = {"layers": 1, "heads": 2, "width": 8, "epochs": 1}
+    recipe = load_recipe(CONFIGS / "ablations" / f"{name}.yaml", preset=preset, **small)
+    objective = exactly(recipe.objective, EncoderConfig(image_size=32, channels=4, seed=5), kind)
+    batch = segments(ticks=6)
+    actions = torch.randn(2, 6, 7, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    assert_same_gradients(objective, objective(batch, actions).total, oracle(objective, batch, actions))
+
+
+def test_the_last_action_of_a_window_is_not_asked_for_and_all_others_are() -> None:
+    objective = exactly(InverseDynamicsConfig(window=3, layers=1, heads=2, width=8), ENCODER, InverseDynamics)
+    actions = torch.zeros(2, 4, 7, dtype=torch.float64, requires_grad=True)
+    objective(segments(), actions).total.backward()
+    asked = actions.grad.abs().sum(dim=(0, 2))
+    assert asked[3] == 0.0
+    assert (asked[:3] > 0.0).all()
+
+
+def test_the_covariance_weight_0_and_no_inverse_leave_their_parts_out() -> None:
+    without = make(covariance_weight=0.0)(segments())
+    assert without.total.item() == without.parts["dynamics"].item()
+    assert set(make(dynamics="no_inverse").networks()) == {"encoder", "forward"}
+    with pytest.raises(ConfigError, match="no_inverse has no latents"):
+        DynamoConfig(dynamics="no_inverse", pairing="cross")
+
+
+def test_an_autoencoders_prediction_of_a_tick_does_not_see_its_state_directly() -> None:
+    dynamo = make(dynamics="no_forward")
+    assert dynamo.forward_model.config.inputs == 4  # the latent alone
+
+
+def test_cross_pairing_of_one_view_is_refused() -> None:
+    with pytest.raises(ConfigError, match="cross needs at least 2 views, the segments have 1"):
+        make(pairing="cross")(segments()[:, :, :1])
+
+
+def test_actions_need_latents_that_are_trained() -> None:
+    with pytest.raises(ConfigError, match="no inverse_in_ema"):
+        DynamoActionsConfig(target="ema", inverse_in_ema=True)
 
 
 def test_the_released_covariance_is_weaker_by_the_features_less_one() -> None:

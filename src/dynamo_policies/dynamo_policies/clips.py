@@ -20,16 +20,27 @@ class ClipError(DynamoError):
 class SegmentSampler:
     """Draws segments of `length` consecutive valid ticks, each once before any comes again.
 
-    After a segment at least `unused` more valid ticks have to follow; they are not shown.
+    After a segment at least `unused` more valid ticks have to follow; they are not shown. `actions` are those
+    of each episode's ticks, (T, A), where segments are to come with them.
     The order depends only on the episodes, `length` and `seed`, so that a restored sampler goes on as it
     would have.
     """
 
-    def __init__(self, episodes: Sequence[Episode], length: int, seed: int, *, unused: int = 0) -> None:
+    def __init__(
+        self,
+        episodes: Sequence[Episode],
+        length: int,
+        seed: int,
+        *,
+        unused: int = 0,
+        actions: Sequence[npt.NDArray[np.float32]] = (),
+    ) -> None:
         if length < 1:
             raise ClipError(f"segments of {length} ticks are impossible; at least 1 is possible")
         _check_alike(episodes)
-        self._episodes = list(episodes)
+        if actions and [len(one) for one in actions] != [len(episode) for episode in episodes]:
+            raise ClipError("there is not one action for each tick of each episode")
+        self._episodes, self._actions = list(episodes), list(actions)
         self._length = length
         self._seed = seed
         needed = length + unused
@@ -53,11 +64,25 @@ class SegmentSampler:
 
     def sample(self, count: int) -> npt.NDArray[np.uint8]:
         """Return the next segments, (count, length, V, H, W, 3) contiguous, views in contract order."""
+        return self._images([self._places[self._next()] for _ in range(count)])
+
+    def sample_with_actions(self, count: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+        """Return the next segments as `sample` does, and the actions of their ticks, (count, length, A).
+
+        Raises:
+            ClipError: the sampler was made without actions.
+        """
+        if not self._actions:
+            raise ClipError("segments with actions are asked for; this sampler was made without actions")
+        places = [self._places[self._next()] for _ in range(count)]
+        actions = [self._actions[index][start : start + self._length] for index, start in places]
+        return self._images(places), np.stack(actions)
+
+    def _images(self, places: Sequence[tuple[int, int]]) -> npt.NDArray[np.uint8]:
         cameras = list(self._episodes[0].images)
         shape = self._episodes[0].images[cameras[0]].shape[1:]
-        clips = np.empty((count, self._length, len(cameras), *shape), dtype=np.uint8)
-        for row in range(count):
-            index, start = self._places[self._next()]
+        clips = np.empty((len(places), self._length, len(cameras), *shape), dtype=np.uint8)
+        for row, (index, start) in enumerate(places):
             for view, camera in enumerate(cameras):
                 clips[row, :, view] = self._episodes[index].images[camera][start : start + self._length]
         return clips

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from dynamo_policies.errors import UnknownNameError
+from dynamo_policies.errors import ConfigError, UnknownNameError
+
+OBJECTIVES = ("dynamo", "dynamo_actions", "inverse_dynamics")
 
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
@@ -52,7 +54,19 @@ def preset(name: str, values: Mapping[str, Any], known: Collection[str], *, wher
     """Return those keys of the preset `name` that an objective of `values` has."""
     if name not in PRESETS:
         raise UnknownNameError(f"{where}: preset", name, PRESETS)
+    objective = values.get("objective", "dynamo")
+    if objective not in OBJECTIVES:
+        raise ConfigError(f"{where}: presets are for {', '.join(OBJECTIVES)}; the objective is {objective}")
     chosen = {key: value for key, value in PRESETS[name].items() if key in known}
     if "inverse_in_ema" in chosen and values.get("target") != "ema":
         chosen["inverse_in_ema"] = False
+    for key in ("constant_lr", "undecayed_vectors"):
+        chosen[key] = [network for network in chosen[key] if network != _absent(values)]
     return chosen
+
+
+def _absent(values: Mapping[str, Any]) -> str:
+    """Return the network of DynaMo that the objective of `values` lacks, if there is one."""
+    if values.get("objective") == "inverse_dynamics":
+        return "forward"
+    return "inverse" if values.get("dynamics") == "no_inverse" else ""

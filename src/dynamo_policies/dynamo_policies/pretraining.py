@@ -45,6 +45,9 @@ class Sampler(Protocol):
     def sample(self, count: int) -> npt.NDArray[np.uint8]:
         """Return the next `count` segments, (count, T, V, H, W, 3)."""
 
+    def sample_with_actions(self, count: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+        """Return the next `count` segments and the actions of their ticks, (count, T, A)."""
+
     def state(self) -> dict[str, int]:
         """Return where the sampler is."""
 
@@ -122,10 +125,10 @@ def pretrain(
     with SummaryWriter(str(folder / "tensorboard"), purge_step=progress.step) as writer:
         while progress.step < config.steps:
             began = clock()
-            segments = torch.from_numpy(sampler.sample(config.segments)).to(device)
+            segments, *actions = (part.to(device) for part in draw(sampler, objective, config.segments))
             set_learning_rates(optimiser, config, progress.step)
             objective.before_step(average_progress(config, progress.step))
-            losses = forward(objective, segments, config, progress.step)
+            losses = forward(objective, segments, config, progress.step, *actions)
             losses.total.backward()  # type: ignore[no-untyped-call]  # torch's stubs
             clip_gradients(objective, config.clip_norm)
             optimiser.step()
@@ -172,7 +175,17 @@ def make_objective(recipe: Recipe) -> Objective:
     return objective
 
 
-def forward(objective: Objective, segments: Tensor, config: PretrainConfig, step: int) -> Losses:
+def draw(sampler: Sampler, objective: Objective, count: int) -> tuple[Tensor, ...]:
+    """Return the next `count` segments, and the actions of their ticks where the objective needs them."""
+    if objective.needs_actions:
+        segments, actions = sampler.sample_with_actions(count)
+        return torch.from_numpy(segments), torch.from_numpy(actions)
+    return (torch.from_numpy(sampler.sample(count)),)
+
+
+def forward(
+    objective: Objective, segments: Tensor, config: PretrainConfig, step: int, *actions: Tensor
+) -> Losses:
     """Return the losses of `segments`; dropout draws from a generator of the step's own."""
     kind = segments.device.type
     with (
@@ -180,7 +193,7 @@ def forward(objective: Objective, segments: Tensor, config: PretrainConfig, step
         torch.autocast(kind, dtype=torch.bfloat16, enabled=config.precision == "bf16"),
     ):
         torch.manual_seed(config.seed * 1_000_003 + step)
-        losses: Losses = objective(segments)
+        losses: Losses = objective(segments, *actions)
     return losses
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from dynamo_policies.cli.command import Command
 from dynamo_policies.cli.learning import (
@@ -15,6 +17,10 @@ from dynamo_policies.cli.learning import (
 )
 from dynamo_policies.clips import SegmentSampler
 from dynamo_policies.decode import FrameSettings
+from dynamo_policies.episodes import Episode
+
+if TYPE_CHECKING:
+    from dynamo_policies.recipes import Recipe
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +49,7 @@ def _run(arguments: argparse.Namespace) -> int:
     frames = FrameSettings(size=config.image_size, crop=config.crop)
     episodes = read_episodes(infos, frames, arguments.cache, console)
     episodes = training_episodes(episodes, config.train_share, config.split_seed)
-    sampler = SegmentSampler(episodes, config.segment_length, config.seed, unused=config.unused_ticks)
+    sampler = _make_sampler(recipe, episodes)
     recipe = recipe.over(sampler)
     config = recipe.run
     origin = Origin(infos[0].contract.hash, tuple(episode.bag_hash for episode in episodes))
@@ -65,6 +71,19 @@ def _run(arguments: argparse.Namespace) -> int:
     console.print(_summary(finished.metrics))
     console.print(f"encoder: {arguments.out}")
     return 0
+
+
+def _make_sampler(recipe: Recipe, episodes: Sequence[Episode]) -> SegmentSampler:
+    from dynamo_policies.labels import action_labels
+    from dynamo_policies.objectives.labelled import LabelledConfig
+
+    config, objective = recipe.run, recipe.objective
+    actions = (
+        action_labels(episodes, relative=objective.relative) if isinstance(objective, LabelledConfig) else []
+    )
+    return SegmentSampler(
+        episodes, config.segment_length, config.seed, unused=config.unused_ticks, actions=actions
+    )
 
 
 def _summary(metrics: dict[str, float]) -> str:

@@ -90,6 +90,8 @@ class Dynamo(Objective):
     exactly one window this is the paper's minibatch.
     """
 
+    advice = "target: simsiam or ema (never live), a larger covariance_weight or a lower learning_rate help"
+
     def __init__(self, config: DynamoConfig, encoder: Encoder, generator: torch.Generator) -> None:
         super().__init__(config, encoder, generator)
         self.config = config
@@ -118,7 +120,7 @@ class Dynamo(Objective):
         covariance = COVARIANCES[self.config.covariance](flat)
         total = dynamics + self.config.covariance_weight * covariance
         parts = {"loss": total.detach(), "dynamics": dynamics.detach(), "covariance": covariance.detach()}
-        return Inferred(Losses(total, parts, flat.detach().float()), latents)
+        return Inferred(Losses(total, parts, flat.detach().float(), trivial=0.0), latents)
 
     def networks(self) -> dict[str, nn.Module]:
         """Return encoder, inverse model if there is one, and forward model."""
