@@ -7,7 +7,8 @@ from torch import Tensor
 
 COLLAPSED_STD = 0.01  # a random ResNet-18 has about 0.1, a trained one 0.05 to 0.3
 COLLAPSED_RANK = 1.5  # a random ResNet-18 has about 19, trained ones that work 5 and more
-TRIVIAL_SHARE = 1e-3  # how near to the loss of a constant encoder is as good as there
+POOR_RANK = 4.0  # few directions, in which a good run may still be
+TRIVIAL_SHARE = 1e-3  # how near to the loss of a blind encoder is as good as there
 
 
 class CollapseWatch:
@@ -26,16 +27,25 @@ class CollapseWatch:
 def collapse_signs(std: float, rank: float, *, loss: float, trivial: float | None) -> list[str]:
     """Return what shows that embeddings say nothing any more, in words; empty if nothing does.
 
-    `trivial` is the `loss` of an encoder that gives one vector for all images, None if not known.
+    `trivial` is the `loss` of a blind encoder, one that gives one vector for all images, None if not known.
     """
     signs = []
     if std < COLLAPSED_STD:
         signs.append(f"the embeddings' deviation is {std:.2g}, below {COLLAPSED_STD:g}")
     if rank < COLLAPSED_RANK:
         signs.append(f"their effective rank is {rank:.2g}, below {COLLAPSED_RANK:g}")
-    if trivial is not None and abs(loss - trivial) <= TRIVIAL_SHARE * max(trivial, 0.1):
-        signs.append(f"the loss is {loss:.5g}, which an encoder reaches that is blind ({trivial:.5g})")
+    if trivial is not None and _is_trivial(loss, rank, trivial):
+        signs.append(
+            f"the loss is {loss:.5g}, a blind encoder's is {trivial:.5g} (effective rank {rank:.2g})"
+        )
     return signs
+
+
+def _is_trivial(loss: float, rank: float, trivial: float) -> bool:
+    # What predicts embeddings comes near to 0 in good runs too; that is a sign where few directions are left.
+    if trivial == 0.0:
+        return loss <= TRIVIAL_SHARE and rank < POOR_RANK
+    return abs(loss - trivial) <= TRIVIAL_SHARE * trivial
 
 
 def embedding_std(embeddings: Tensor) -> float:
