@@ -40,6 +40,7 @@ class TopicSubscriptions:
         self._made: dict[str, tuple[QoSProfile, Subscription]] = {}
         self._refused: set[str] = set()
         self._unknown: set[str] = set()
+        self._known: dict[str, Topic] = {}  # as last offered
         self.alone: set[str] = set()  # topics with one publisher: there sequence numbers tell what is missing
 
     def look_around(self, topics: Iterable[Topic], patterns: Sequence[re.Pattern[str]]) -> list[Topic]:
@@ -111,15 +112,16 @@ class TopicSubscriptions:
     def _offered(self, topic: Topic) -> Topic:
         ends = self._node.get_publishers_info_by_topic(topic.name)
         (self.alone.add if len(ends) == 1 else self.alone.discard)(topic.name)
-        if not ends:
-            return topic
+        if not ends:  # What a publisher said once holds though it is gone.
+            return self._known.get(topic.name, topic)
         profiles = [end.qos_profile for end in ends]
         best_effort = any(one.reliability == QoSReliabilityPolicy.BEST_EFFORT for one in profiles)
-        return topic._replace(
+        self._known[topic.name] = topic._replace(
             reliability="best_effort" if best_effort else "reliable",
             latched=all(one.durability == LATCHED for one in profiles),
             offered=tuple(bag_qos(one) for one in profiles),
         )
+        return self._known[topic.name]
 
 
 def bag_qos(profile: QoSProfile) -> Qos:
