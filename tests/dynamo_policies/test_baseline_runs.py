@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,16 @@ def test_blind_images_stop_a_run_after_as_many_checks_as_asked_for(tmp_path: Pat
     with pytest.raises(CollapseError, match=r"the loss is 0\.2, a blind encoder's is 0\.2"):
         pretrain(chosen, Grey(), tmp_path, origin=Origin("c", ()), on_step=lambda r: steps.append(r.step))
     assert steps[-1] == 5  # the third check is that of step 6, which is not reported
+
+
+def test_a_blind_encoders_loss_is_no_sign_while_the_rate_rises(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chosen = recipe("tcn_sv", steps=6, warmup=0.5, stop_on_collapse=False, colours="as_recorded")
+    with caplog.at_level(logging.WARNING):
+        pretrain(chosen, Grey(), tmp_path, origin=Origin("c", ()))
+    warned = [record.getMessage() for record in caplog.records]
+    assert ["a blind encoder's is 0.2" in message for message in warned] == [False] * 3 + [True] * 3
 
 
 def test_a_run_may_go_on_regardless(tmp_path: Path) -> None:

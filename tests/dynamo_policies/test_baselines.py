@@ -142,6 +142,20 @@ def test_mocos_average_moves_before_a_step_by_a_share_that_falls() -> None:
         assert torch.equal(held, before)
 
 
+def test_heads_are_those_of_the_repositories() -> None:
+    def layout(head: torch.nn.Sequential) -> list[tuple[str, list[str]]]:
+        return [(type(layer).__name__, [name for name, _ in layer.named_parameters()]) for layer in head]
+
+    norm, both = ("BatchNorm1d", ["weight", "bias"]), ["weight", "bias"]
+    begin, plain = [("Linear", both), norm, ("ReLU", []), ("Linear", both)], ("Linear", ["weight"])
+    byol, moco = make("byol"), make("moco_v3")
+    assert layout(byol.projector) == layout(byol.predictor) == begin
+    assert layout(moco.predictor) == [plain, norm, ("ReLU", []), plain]
+    assert layout(moco.projector) == [plain, norm, ("ReLU", []), plain, ("BatchNorm1d", [])]
+    published = OBJECTIVES["moco_v3"][0]()
+    assert (published.hidden, published.projection) == (4096, 256)
+
+
 @pytest.mark.parametrize("name", ["byol", "moco_v3"])
 def test_averages_normalise_by_their_own_batches(name: str) -> None:
     objective = make(name)

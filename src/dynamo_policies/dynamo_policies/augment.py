@@ -21,6 +21,7 @@ ATTEMPTS = 10  # boxes drawn for a crop before the whole image is taken
 Step = Callable[[Tensor, torch.Generator], Tensor]
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # torch's stubs; draws can't be traced
 def augment(images: Tensor, steps: Sequence[Step], generator: torch.Generator) -> Tensor:
     """Return `images` (N, 3, H, W), float in 0..1, changed by `steps` one after the other."""
     # Not under autocast: eight bits of mantissa are fewer than an image has.

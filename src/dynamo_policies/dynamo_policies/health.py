@@ -8,7 +8,8 @@ from torch import Tensor
 COLLAPSED_STD = 0.01  # a random ResNet-18 has about 0.1, a trained one 0.05 to 0.3
 COLLAPSED_RANK = 1.5  # a random ResNet-18 has about 19, trained ones that work 5 and more
 POOR_RANK = 4.0  # few directions, in which a good run may still be
-TRIVIAL_SHARE = 1e-3  # how near to the loss of a blind encoder is as good as there
+TRIVIAL_SHARE = 2e-4  # how near to the loss of a blind encoder is as good as there
+PERFECT_LOSS = 1e-3  # the same where that loss is 0
 
 
 class CollapseWatch:
@@ -44,7 +45,7 @@ def collapse_signs(std: float, rank: float, *, loss: float, trivial: float | Non
 def _is_trivial(loss: float, rank: float, trivial: float) -> bool:
     # What predicts embeddings comes near to 0 in good runs too; that is a sign where few directions are left.
     if trivial == 0.0:
-        return loss <= TRIVIAL_SHARE and rank < POOR_RANK
+        return loss <= PERFECT_LOSS and rank < POOR_RANK
     return abs(loss - trivial) <= TRIVIAL_SHARE * trivial
 
 

@@ -140,6 +140,8 @@ def pretrain(
             progress.seconds += clock() - began
             if progress.step % config.log_every == 0 or progress.step == config.steps:
                 rate = segments.shape[:3].numel() / (clock() - began)
+                if progress.step <= config.warmup * config.steps:
+                    losses = losses._replace(trivial=None)  # where many runs begin
                 signs = _log(writer, losses, progress.step, optimiser, rate)
                 if watch.has_collapsed(signs) and config.stop_on_collapse:
                     raise CollapseError(progress.step, signs, objective.advice)

@@ -16,6 +16,7 @@ def as_frames(images: Tensor) -> Tensor:
     return images.permute(0, 2, 3, 1)
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # torch's stubs; generators can't be traced
 def step_generator() -> torch.Generator:
     """Return a generator on the CPU, seeded by the global one, which the loop seeds anew for each step."""
     return torch.Generator().manual_seed(int(torch.randint(2**62, ())))
