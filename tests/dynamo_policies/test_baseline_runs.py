@@ -122,6 +122,18 @@ def test_what_a_run_leaves_is_deployed_as_any_encoder(tmp_path: Path, name: str)
     assert np.isfinite(features).all()
 
 
+@pytest.mark.parametrize("name", ["byol", "mae_small"])
+def test_a_run_may_start_from_another_encoder(tmp_path: Path, name: str) -> None:
+    run(tmp_path / "first", recipe(name))
+    run(tmp_path / "still", recipe(name, init=str(tmp_path / "first"), learning_rate=1e-12, weight_decay=0.0))
+    run(tmp_path / "afresh", recipe(name, learning_rate=1e-12, weight_decay=0.0))
+    first, still, afresh = (
+        next(iter(weights(tmp_path / folder).values())) for folder in ("first", "still", "afresh")
+    )
+    torch.testing.assert_close(still, first)
+    assert not torch.allclose(afresh, first)
+
+
 @pytest.mark.parametrize(("name", "moved"), [("moco_v3", False), ("byol", True)])
 def test_the_average_of_byol_follows_a_step_and_that_of_moco_precedes_it(
     tmp_path: Path, name: str, moved: bool

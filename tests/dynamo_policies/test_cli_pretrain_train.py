@@ -19,6 +19,7 @@ from dynamo_policies.cli.main import main
 from dynamo_policies.contract import Contract
 from dynamo_policies.encoders import load_encoder
 from dynamo_policies.errors import ConfigError
+from dynamo_policies.nets.vit import VITS, VitSizes
 
 COMMANDS = (pretrain.COMMAND, train.COMMAND)
 PRETRAIN = """
@@ -32,6 +33,17 @@ window: 3
 layers: 1
 heads: 2
 width: 8
+"""
+MAE = """
+objective: mae
+encoder: vit_t8
+image_size: 32
+segment_length: 1
+segments: 4
+steps: 4
+decoder_width: 16
+decoder_layers: 1
+decoder_heads: 2
 """
 POLICY = "policy: mlp\nwidth: 16\nsteps: 5\nhorizon: 4\n"
 
@@ -75,6 +87,21 @@ def test_bags_become_an_encoder_and_then_a_bundle(
     assert "3 episodes" in said
     assert "1 of 3 episodes are no successes and left out" in said
     assert f"bundle: {bundle}" in said.replace("\n", "")
+
+
+def test_a_vision_transformer_learns_from_bags_and_is_deployed(
+    tmp_path: Path, bags: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(VITS, "vit_t8", VitSizes(patch=8, width=16, layers=2, heads=2))
+    encoder, bundle = tmp_path / "encoder", tmp_path / "bundle"
+    assert run(tmp_path, cache, "pretrain", MAE, "--bags", bags, "--out", encoder) == 0
+    assert run(tmp_path, cache, "train", POLICY, "--bags", bags, "--encoder", encoder, "--out", bundle) == 0
+    loaded = load_bundle(bundle)
+    assert loaded.manifest.encoder.objective == "mae"
+    images = {name: np.zeros((32, 32, 3), np.uint8) for name in loaded.embedder.cameras}
+    features = loaded.embedder.embed(images)
+    assert features.shape == (2 * 16,)
+    assert np.isfinite(loaded.policy.act(features[None], np.zeros((1, 8), np.float32), "put_yogurt")).all()
 
 
 def test_the_bundle_embeds_as_training_did(tmp_path: Path, bags: Path, cache: Path) -> None:
