@@ -32,9 +32,10 @@ from bag_factory import START_NS, Raw, header, image_message, serialize, stream_
 from dynamo_policies.align import ticks_between
 from dynamo_policies.bags import read_info, typestore
 from dynamo_policies.cache import FrameCache
-from dynamo_policies.contract import Contract, ImageStream, load_contract
+from dynamo_policies.contract import Contract, load_contract
 from dynamo_policies.decode import FrameSettings
 from dynamo_policies.episodes import Episode
+from dynamo_policies.streams import ImageStream
 
 CONTRACT = Path(__file__).parents[1] / "config" / "robots" / "xarm_kitchen.yaml"
 WIDTH, HEIGHT, JPEG_QUALITY = 640, 480, 90

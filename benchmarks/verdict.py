@@ -24,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the synthetic me
 from bag_factory import Raw, stream_messages
 from dynamo_policies.bag_quality import bag_quality
 from dynamo_policies.bags import read_info
-from dynamo_policies.contract import Contract, ImageStream, load_contract
+from dynamo_policies.contract import Contract, load_contract
+from dynamo_policies.streams import ImageStream
 from dynamo_policies.verdict import KEY, parse_verdict
 from dynamo_ros.core.recording import EpisodeWriter
 from faults import stamp_ns, stamped

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from dynamo_policies.bags import typestore
-from dynamo_policies.contract import Contract, ImageStream, JointStream, PoseStream
+from dynamo_policies.contract import Contract
 from dynamo_policies.kinematics import chain
+from dynamo_policies.streams import ImageStream, JointStream, PoseStream
 from dynamo_ros.core.recording import EpisodeWriter
 
 START_NS = 1_000_030_000_000  # not on the policy's grid

@@ -18,9 +18,10 @@ from dynamo_policies.bagtools.open_teach import import_open_teach
 from dynamo_policies.bagtools.release import import_release
 from dynamo_policies.cli.bags import COMMAND
 from dynamo_policies.cli.main import main
-from dynamo_policies.contract import Contract, ImageStream
+from dynamo_policies.contract import Contract
 from dynamo_policies.decode import FrameSettings
 from dynamo_policies.episodes import load_episode
+from dynamo_policies.streams import ImageStream
 from dynamo_policies.verify import verify
 
 WIDTH, HEIGHT, START_S = 64, 48, 1000.03

@@ -7,15 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from dynamo_policies.contract import (
-    Contract,
-    ContractMismatchError,
-    JointStream,
-    differing,
-    load_contract,
-    parse_contract,
-)
+from dynamo_policies.contract import Contract, ContractMismatchError, differing, load_contract, parse_contract
 from dynamo_policies.errors import ConfigError, UnknownNameError
+from dynamo_policies.streams import JointStream
 
 ROBOTS = Path(__file__).parents[2] / "config" / "robots"
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from bag_factory import header, image_message, joint_message, pose_message
 from dynamo_policies.bags import typestore
-from dynamo_policies.contract import Contract, ImageStream
+from dynamo_policies.contract import Contract
 from dynamo_policies.decode import DecodeError, Decoder, FrameSettings, decode_colour, resize
 from dynamo_policies.errors import ConfigError, UnknownNameError
 from dynamo_policies.images import ImageError, decode_image
+from dynamo_policies.streams import ImageStream
 
 JOINTS = [f"joint{i}" for i in range(1, 8)]
 RGB = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)

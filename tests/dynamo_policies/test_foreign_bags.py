@@ -29,12 +29,13 @@ from dynamo_policies.bags import (
     typestore,
 )
 from dynamo_policies.cache import FrameCache
-from dynamo_policies.contract import Contract, ContractMismatchError, ImageStream
+from dynamo_policies.contract import Contract, ContractMismatchError
 from dynamo_policies.decode import DecodeError, Decoder, FrameSettings
 from dynamo_policies.episodes import load_episode
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.mcap import MAGIC
 from dynamo_policies.storage import Stored
+from dynamo_policies.streams import ImageStream
 from dynamo_policies.verify import verify
 from foreign_bags import foreign_bag
 from mcap_factory import channel_record, chunk, end, message_record, record, schema_record, text

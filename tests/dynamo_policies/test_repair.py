@@ -18,12 +18,13 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from bag_factory import Raw, episode_messages, files_no_larger_than, write_episode_bag
 from dynamo_policies.bags import BagError, bag_hash, read_info
-from dynamo_policies.contract import Contract, ImageStream
+from dynamo_policies.contract import Contract
 from dynamo_policies.decode import FrameSettings
 from dynamo_policies.episodes import load_episode
 from dynamo_policies.mcap import CHUNK, MAGIC, McapError, open_file, read_chunk, records
 from dynamo_policies.mcap_reader import Losses, salvage
 from dynamo_policies.repair import find_damaged, repair
+from dynamo_policies.streams import ImageStream
 from dynamo_ros.core.recording import EpisodeWriter
 from foreign_bags import foreign_bag
 from mcap_factory import channel_record, chunk, record, repacked, schema_record, text

@@ -16,8 +16,9 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from dynamo_policies.contract import Contract, ImageStream
+from dynamo_policies.contract import Contract
 from dynamo_policies.errors import UnknownNameError
+from dynamo_policies.streams import ImageStream
 from dynamo_ros.core.allegro import HOME_RAD, hand_driver
 from dynamo_ros.core.commander import Commander
 from dynamo_ros.drivers.headset import HeadsetError

@@ -24,11 +24,12 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a script, it finds the tests' factories
 
 from bag_factory import Raw, episode_messages, write_bag
-from dynamo_policies.contract import Contract, ImageStream, load_contract
+from dynamo_policies.contract import Contract, load_contract
 from dynamo_policies.decode import FrameSettings
 from dynamo_policies.episodes import load_episode
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.repair import repair
+from dynamo_policies.streams import ImageStream
 from dynamo_policies.verify import verify
 from foreign_bags import foreign_bag
 

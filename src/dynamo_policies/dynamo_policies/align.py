@@ -12,9 +12,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from dynamo_policies.contract import Contract, Stream
+from dynamo_policies.contract import Contract
 from dynamo_policies.errors import DynamoError, UnknownNameError
 from dynamo_policies.observation import Observation, Sample
+from dynamo_policies.streams import Stream
 
 HORIZON_S = 2.0  # How much of a stream is kept while nobody observes…
 LEAST_KEPT = 64  # …and how many samples at least, since a driver may be faster than its contract says.

@@ -15,9 +15,10 @@ from typing import Any
 
 import yaml
 
-from dynamo_policies.contract import Contract, ImageStream, parse_contract
+from dynamo_policies.contract import Contract, parse_contract
 from dynamo_policies.errors import ConfigError, DynamoError
 from dynamo_policies.mcap import MAGIC
+from dynamo_policies.streams import ImageStream
 
 LARGEST_METADATA = 4 << 20
 LATEST_VERSION = 9  # of rosbag2's metadata.yaml

@@ -19,11 +19,12 @@ from dynamo_policies.bag_info import (
     read_info,
     read_metadata,
 )
-from dynamo_policies.contract import Contract, ContractMismatchError, ImageStream, Stream
+from dynamo_policies.contract import Contract, ContractMismatchError
 from dynamo_policies.decode import Decoder
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.observation import Sample
 from dynamo_policies.storage import StorageError, check_type, stored_messages, typestore
+from dynamo_policies.streams import ImageStream, Stream
 
 __all__ = [
     "BagError",

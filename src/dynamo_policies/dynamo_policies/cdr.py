@@ -11,8 +11,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from dynamo_policies.contract import JointStream, Stream
 from dynamo_policies.errors import DynamoError
+from dynamo_policies.streams import JointStream, Stream
 
 CDR_HEADER_BYTES = 4
 FRAME_ID_PLACE = CDR_HEADER_BYTES + 8  # after the seconds and nanoseconds of the stamp

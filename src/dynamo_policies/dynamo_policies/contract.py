@@ -9,174 +9,25 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
+from dynamo_policies.checks import check_length, check_rate
 from dynamo_policies.configs import build, parse_yaml, read_yaml
 from dynamo_policies.errors import ConfigError, UnknownNameError
 from dynamo_policies.limits import QualityLimits
-
-Reliability = Literal["reliable", "best_effort"]
-Role = Literal["observation", "action", "extra"]
-Clock = Literal["header", "receive"]
-MAX_RATE_HZ = 1000.0
-COLOURS = ("rgb8", "bgr8", "rgba8", "bgra8", "mono8")
-ENCODINGS = (*COLOURS, "mono16", "16UC1", "32FC1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stream:
-    """One thing a robot publishes: where it comes from, how often, and how old it may be.
-
-    `latency_ms` is how long before its stamp the measurement was really taken. `max_age_ms` of None means
-    that the last value holds for ever; that is right only for a value that its driver does not repeat.
-    """
-
-    topic: str
-    type: str
-    rate_hz: float
-    max_age_ms: float | None
-    role: Role = "observation"
-    reliability: Reliability = "reliable"
-    depth: int = 20
-    latency_ms: float = 0.0
-    stamp: Clock = "header"
-
-    def __post_init__(self) -> None:
-        if not self.topic.startswith("/"):
-            raise ConfigError(f"topic {self.topic!r} is not absolute; write {'/' + self.topic!r}")
-        check_rate("rate_hz", self.rate_hz)
-        if self.max_age_ms is not None and self.max_age_ms * self.rate_hz < 1000.0:
-            raise ConfigError(
-                f"max_age_ms {self.max_age_ms:g} is shorter than one period at {self.rate_hz:g} Hz; "
-                f"at least {1000.0 / self.rate_hz:g} is possible"
-            )
-        if self.depth < 1:
-            raise ConfigError(f"depth {self.depth} is below 1")
-
-    @property
-    def max_age_ns(self) -> int | None:
-        """The oldest this stream may be at a tick, nanoseconds; None where the last value holds."""
-        return None if self.max_age_ms is None else int(self.max_age_ms * 1e6)
-
-    @property
-    def latency_ns(self) -> int:
-        """How long before its stamp the measurement was taken, nanoseconds."""
-        return int(self.latency_ms * 1e6)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageStream(Stream):
-    """A camera topic, sensor_msgs/Image or CompressedImage."""
-
-    type: str = "sensor_msgs/msg/Image"
-    encoding: str = "rgb8"
-    width: int
-    height: int
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.encoding not in ENCODINGS:
-            raise UnknownNameError("encoding", self.encoding, ENCODINGS)
-        if self.role == "observation" and self.encoding not in COLOURS:
-            raise ConfigError(
-                f"encoding {self.encoding!r} can't be observed, only {', '.join(COLOURS)}; "
-                "with role extra it is recorded"
-            )
-        if min(self.width, self.height) < 1:
-            raise ConfigError(f"image size {self.width}x{self.height} is not positive")
-
-
-@dataclass(frozen=True, kw_only=True)
-class JointStream(Stream):
-    """Positions of named joints out of a sensor_msgs/JointState, picked by name in this order."""
-
-    type: str = "sensor_msgs/msg/JointState"
-    joints: tuple[str, ...]
-    unit: Literal["rad", "m"] = "rad"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.joints or len(set(self.joints)) != len(self.joints):
-            raise ConfigError(f"joints {list(self.joints)} must be at least one name, each once")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PoseStream(Stream):
-    """A geometry_msgs/PoseStamped: position in m and quaternion x y z w."""
-
-    type: str = "geometry_msgs/msg/PoseStamped"
-    frame: str
-    unit: Literal["m"] = "m"
-
-
-STREAM_KINDS: dict[str, type[Stream]] = {"image": ImageStream, "joints": JointStream, "pose": PoseStream}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArmSink:
-    """How targets reach the arm, and the limits that every command obeys. Angles rad, lengths m, times s."""
-
-    kind: Literal["joint_trajectory"]
-    topic: str
-    rate_hz: float
-    joints: tuple[str, ...]
-    lower_rad: tuple[float, ...]
-    upper_rad: tuple[float, ...]
-    velocity_rad_s: tuple[float, ...]
-    workspace_lower_m: tuple[float, ...]
-    workspace_upper_m: tuple[float, ...]
-    speed_m_s: float
-    turn_rad_s: float
-    first_target_within_rad: float
-    tracking_stop_rad: float = 0.15  # commanded less measured joints, beyond which the arm is stopped…
-    tracking_stop_s: float = 0.5  # …once it has lasted this long
-    stale_stop_s: float = 0.5  # an observed stream older than this stops the arm; above max_age_ms it holds
-    stop: Literal["hold"] = "hold"
-
-    def __post_init__(self) -> None:
-        check_rate("rate_hz", self.rate_hz)
-        for name in ("lower_rad", "upper_rad", "velocity_rad_s"):
-            _check_length(name, getattr(self, name), len(self.joints))
-        for name in ("workspace_lower_m", "workspace_upper_m"):
-            _check_length(name, getattr(self, name), 3)
-        _check_below("lower_rad", self.lower_rad, "upper_rad", self.upper_rad)
-        _check_below("workspace_lower_m", self.workspace_lower_m, "workspace_upper_m", self.workspace_upper_m)
-        for name in ("speed_m_s", "turn_rad_s", "first_target_within_rad"):
-            _check_positive(name, getattr(self, name))
-        for name in ("tracking_stop_rad", "tracking_stop_s", "stale_stop_s"):
-            _check_positive(name, getattr(self, name))
-        _check_positive("the least of velocity_rad_s", min(self.velocity_rad_s))
-
-    @property
-    def period_ns(self) -> int:
-        """The time between two commands, nanoseconds."""
-        return round(1e9 / self.rate_hz)
-
-
-@dataclass(frozen=True, kw_only=True)
-class GripperSink:
-    """How targets reach the gripper: a goal is sent on change only, at most `rate_hz` times a second."""
-
-    kind: Literal["gripper_command"]
-    action: str
-    rate_hz: float
-    open: float
-    closed: float
-    close_above: float
-    open_below: float
-
-    def __post_init__(self) -> None:
-        check_rate("rate_hz", self.rate_hz)
-        if not 0.0 <= self.open_below < self.close_above <= 1.0:
-            raise ConfigError(
-                f"open_below {self.open_below:g} and close_above {self.close_above:g} "
-                "must lie in 0..1 in this order"
-            )
+from dynamo_policies.sinks import ArmSink, GripperSink
+from dynamo_policies.streams import (
+    ImageStream,
+    JointStream,
+    Stream,
+    build_stream,
+    check_topics,
+    kind_of,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,11 +60,11 @@ class Contract:
         check_rate("policy_rate_hz", self.policy_rate_hz)
         if not self.tasks:
             raise ConfigError("tasks is empty; a contract names at least one task")
-        _check_length("reference_rotation", self.reference_rotation, 4)
+        check_length("reference_rotation", self.reference_rotation, 4)
         object.__setattr__(
-            self, "streams", {name: _build_stream(name, raw) for name, raw in self.streams.items()}
+            self, "streams", {name: build_stream(name, raw) for name, raw in self.streams.items()}
         )
-        _check_topics(self.streams)
+        check_topics(self.streams)
         self._check_rates()
         self.quality.check_streams(self.streams)
         possible = [name for name, stream in self.observed.items() if isinstance(stream, JointStream)]
@@ -280,7 +131,7 @@ class Contract:
         """Return plain values that `parse_contract` turns into an equal contract."""
         plain = dataclasses.asdict(self)
         plain["streams"] = {
-            name: {"kind": _kind_of(stream), **dataclasses.asdict(stream)}
+            name: {"kind": kind_of(stream), **dataclasses.asdict(stream)}
             for name, stream in self.streams.items()
         }
         loaded: dict[str, Any] = json.loads(json.dumps(plain))
@@ -330,56 +181,3 @@ def differing(given: Any, expected: Any, path: str = "") -> list[str]:
             line for key in keys for line in differing(given.get(key), expected.get(key), f"{path}.{key}")
         ]
     return [] if given == expected else [f"{path.lstrip('.')}: {given!r} instead of {expected!r}"]
-
-
-def check_rate(name: str, rate_hz: float) -> None:
-    """Raise ConfigError unless 0 < `rate_hz` <= 1000."""
-    if not 0.0 < rate_hz <= MAX_RATE_HZ:
-        raise ConfigError(f"{name} {rate_hz:g} is impossible; possible is 0 < {name} <= {MAX_RATE_HZ:g}")
-
-
-def _build_stream(name: str, raw: Any) -> Stream:
-    if isinstance(raw, Stream):
-        return raw
-    if not isinstance(raw, Mapping) or "kind" not in raw:
-        raise ConfigError(f"streams.{name} needs a kind, one of {', '.join(STREAM_KINDS)}")
-    values = {key: value for key, value in raw.items() if key != "kind"}
-    if raw["kind"] not in STREAM_KINDS:
-        raise UnknownNameError(f"streams.{name}: kind", str(raw["kind"]), STREAM_KINDS)
-    return build(STREAM_KINDS[raw["kind"]], values, where=f"streams.{name}")
-
-
-def _kind_of(stream: Stream) -> str:
-    return next(kind for kind, cls in STREAM_KINDS.items() if type(stream) is cls)
-
-
-def _check_topics(streams: Mapping[str, Stream]) -> None:
-    """Two streams may share a topic only where they pick different joints of it, as the xArm's do."""
-    seen: dict[str, list[tuple[str, Stream]]] = {}
-    for name, stream in streams.items():
-        for other_name, other in seen.get(stream.topic, []):
-            if not _pick_different_joints(stream, other):
-                raise ConfigError(f"streams {other_name!r} and {name!r} both read topic {stream.topic!r}")
-        seen.setdefault(stream.topic, []).append((name, stream))
-
-
-def _pick_different_joints(one: Stream, other: Stream) -> bool:
-    if not (isinstance(one, JointStream) and isinstance(other, JointStream)):
-        return False
-    return not set(one.joints) & set(other.joints)
-
-
-def _check_positive(name: str, value: float) -> None:
-    if value <= 0.0:
-        raise ConfigError(f"{name} is {value:g}; it must be positive")
-
-
-def _check_length(name: str, values: tuple[float, ...], length: int) -> None:
-    if len(values) != length:
-        raise ConfigError(f"{name} has {len(values)} values where {length} are needed")
-
-
-def _check_below(low_name: str, lower: tuple[float, ...], high_name: str, upper: tuple[float, ...]) -> None:
-    for i, (low, high) in enumerate(zip(lower, upper, strict=True)):
-        if low >= high:
-            raise ConfigError(f"{low_name}[{i}] {low:g} is not below {high_name}[{i}] {high:g}")

@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dynamo_policies.contract import Contract, ImageStream, JointStream, PoseStream, Stream
+from dynamo_policies.contract import Contract
 from dynamo_policies.errors import ConfigError, DynamoError, UnknownNameError
 from dynamo_policies.images import decode_pixels, to_rgb
 from dynamo_policies.observation import Sample
+from dynamo_policies.streams import ImageStream, JointStream, PoseStream, Stream
 
 LARGEST_SIZE = 1024
 NORM_TOLERANCE = 1e-2

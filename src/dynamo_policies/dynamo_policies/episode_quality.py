@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from dynamo_policies.bags import RawMessage, deserialize
 from dynamo_policies.cdr import Cdr, concerns, same_but_for_the_stamp, stamp_of
-from dynamo_policies.contract import Contract, ImageStream, JointStream, PoseStream, Stream
+from dynamo_policies.contract import Contract
 from dynamo_policies.decode import decode_joints, decode_pose
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.kinematics import chain
 from dynamo_policies.quality import FRESH, Still, StreamMeter, StreamQuality, Thinned
+from dynamo_policies.streams import ImageStream, JointStream, PoseStream, Stream
 
 LOOK_NS = 50_000_000  # Joints are decoded this often: often enough for how far the arm has moved.
 MOVED_RAD = 0.05  # A camera that sees the arm sees this…

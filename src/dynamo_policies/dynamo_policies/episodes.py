@@ -15,11 +15,12 @@ import numpy.typing as npt
 
 from dynamo_policies.align import ticks_between
 from dynamo_policies.bags import BagError, bag_hash, check_contract, read_info
-from dynamo_policies.contract import Contract, JointStream, PoseStream, Stream
+from dynamo_policies.contract import Contract
 from dynamo_policies.decode import Decoder, FrameSettings
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.kinematics import tool_poses
 from dynamo_policies.observation import FloatArray
+from dynamo_policies.streams import JointStream, PoseStream, Stream
 from dynamo_policies.tracks import IntArray, Track, read_images, read_tracks
 
 LONGEST_NS = 24 * 3600 * 10**9

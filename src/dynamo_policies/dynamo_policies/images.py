@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dynamo_policies.contract import COLOURS
 from dynamo_policies.errors import ConfigError, UnknownNameError
+from dynamo_policies.streams import COLOURS
 
 
 class PixelFormat(NamedTuple):

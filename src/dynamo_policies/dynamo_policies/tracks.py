@@ -19,9 +19,9 @@ from dynamo_policies.bags import (
     streams_by_topic,
 )
 from dynamo_policies.cdr import CdrError, concerns, stamp_of
-from dynamo_policies.contract import ImageStream, Stream
 from dynamo_policies.decode import DecodeError, Decoder
 from dynamo_policies.observation import FloatArray
+from dynamo_policies.streams import ImageStream, Stream
 
 IntArray = npt.NDArray[np.int64]
 KEPT_BYTES = 128 << 20  # of a stream's images

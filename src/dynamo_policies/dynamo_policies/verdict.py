@@ -7,11 +7,12 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from dynamo_policies.contract import Contract, Stream
+from dynamo_policies.contract import Contract
 from dynamo_policies.episode_quality import Quality
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.limits import COLOURS, Colour, Limit, QualityLimits, worst
 from dynamo_policies.quality import StreamQuality
+from dynamo_policies.streams import Stream
 
 KEY = "verdict"  # of a bag's custom data
 

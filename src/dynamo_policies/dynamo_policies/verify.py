@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from dynamo_policies.bag_quality import SMALLEST, measure_decoding
 from dynamo_policies.bags import BagInfo, check_contract, read_info
-from dynamo_policies.contract import Contract, Stream
+from dynamo_policies.contract import Contract
 from dynamo_policies.episodes import load_episode
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.quality import StreamQuality
+from dynamo_policies.streams import Stream
 
 LEAST_RATE = 0.8  # of the contract's
 LEAST_VALID = 0.95  # of an episode's ticks

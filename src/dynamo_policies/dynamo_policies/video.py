@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dynamo_policies.bags import read_info, samples
-from dynamo_policies.contract import Contract, ImageStream
+from dynamo_policies.contract import Contract
 from dynamo_policies.decode import Decoder, FrameSettings
+from dynamo_policies.streams import ImageStream
 
 Frame = npt.NDArray[np.uint8]
 

@@ -22,8 +22,9 @@ from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
-from dynamo_policies.contract import Contract, ImageStream
+from dynamo_policies.contract import Contract
 from dynamo_policies.errors import DynamoError
+from dynamo_policies.streams import ImageStream
 from dynamo_ros.core.storage_settings import COMPRESSIONS, IMAGES, STORAGES
 from dynamo_ros.locations import config_folder, contract_path
 from dynamo_ros.nodes.spin import ENDED_LATE, PROFILE_VARIABLES

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dynamo_policies.contract import ImageStream
+from dynamo_policies.streams import ImageStream
 from dynamo_ros.core.graphics import GRAPHICS_FAILURES, GraphicsError, mujoco
 
 

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dynamo_policies.bag_copy import BagCopy
-from dynamo_policies.contract import Contract, ImageStream, JointStream, PoseStream, Stream
+from dynamo_policies.contract import Contract
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.storage import typestore
+from dynamo_policies.streams import ImageStream, JointStream, PoseStream, Stream
 
 JPEG_QUALITY = 95  # where the contract says that a camera's messages are compressed
 

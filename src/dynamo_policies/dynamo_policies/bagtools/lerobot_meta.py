@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from dynamo_policies.contract import Contract, ImageStream
+from dynamo_policies.contract import Contract
+from dynamo_policies.streams import ImageStream
 
 if TYPE_CHECKING:
     import pyarrow as pa

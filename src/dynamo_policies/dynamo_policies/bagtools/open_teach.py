@@ -19,7 +19,8 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from dynamo_policies.bagtools.importing import ImportingError, Timed, write_recording
-from dynamo_policies.contract import Contract, JointStream
+from dynamo_policies.contract import Contract
+from dynamo_policies.streams import JointStream
 
 GRIPPER_OPEN = 800.0  # Open-Teach's xArm gripper: 0 closed to 800 open
 LARGEST = 50_000_000  # values of a dataset

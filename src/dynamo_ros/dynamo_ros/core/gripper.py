@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dynamo_policies.contract import GripperSink
+from dynamo_policies.sinks import GripperSink
 
 
 class GripperTrigger:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dynamo_policies.cdr import cdr_string
-from dynamo_policies.contract import Contract, JointStream, Stream
+from dynamo_policies.contract import Contract
+from dynamo_policies.streams import JointStream, Stream
 
 
 class Message(NamedTuple):

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dynamo_policies.contract import GripperSink
 from dynamo_policies.errors import UnknownNameError
 from dynamo_policies.observation import Pose, Target
+from dynamo_policies.sinks import GripperSink
 from dynamo_ros.core.jogging import jogged
 from dynamo_ros.core.toggle import GripperToggle
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from dynamo_policies.contract import COLOURS, Contract, ImageStream, Stream
+from dynamo_policies.contract import Contract
 from dynamo_policies.episode_quality import QualityMeter
 from dynamo_policies.errors import UnknownNameError
+from dynamo_policies.streams import COLOURS, ImageStream, Stream
 from dynamo_policies.verdict import KEY, Verdict, judge, to_json
 from dynamo_ros.core.bag_files import Item
 from dynamo_ros.core.bag_topics import COMPRESSED_IMAGE, IMAGE, RecordingError, Topic

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dynamo_policies.align import Aligner
-from dynamo_policies.contract import Contract, JointStream
+from dynamo_policies.contract import Contract
 from dynamo_policies.errors import ConfigError, DynamoError, UnknownNameError
 from dynamo_policies.observation import Observation, Sample, Target
+from dynamo_policies.streams import JointStream
 from dynamo_ros.core.chunks import ChunkBlender
 from dynamo_ros.core.commander import ArmCommand, Commander, StopReason
 from dynamo_ros.core.deployable import Deployable

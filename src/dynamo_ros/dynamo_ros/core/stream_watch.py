@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from statistics import median
 
 from dynamo_policies.cdr import Cdr, CdrError, stamp_of
-from dynamo_policies.contract import Stream
 from dynamo_policies.limits import Colour, Limit, QualityLimits, worst
 from dynamo_policies.quality import SECOND_NS, Still
+from dynamo_policies.streams import Stream
 
 WINDOW_NS = 700_000_000  # The rate is measured over this long, to be quick…
 LONG_NS = 3 * SECOND_NS  # …and over this long, to be exact…

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from builtin_interfaces.msg import Duration
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from dynamo_policies.contract import ArmSink
+from dynamo_policies.sinks import ArmSink
 
 SECOND_NS = 1_000_000_000
 

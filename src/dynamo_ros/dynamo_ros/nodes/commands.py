@@ -11,9 +11,10 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from dynamo_policies.contract import Contract, JointStream, PoseStream, Stream
+from dynamo_policies.contract import Contract
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.observation import Target
+from dynamo_policies.streams import JointStream, PoseStream, Stream
 from dynamo_ros.core.commander import ArmCommand
 from dynamo_ros.drivers import ARM_MESSAGES, GRIPPER_GOALS
 from dynamo_ros.nodes.messages import to_joint_state, to_pose_stamped

@@ -16,8 +16,8 @@ from rclpy.subscription import Subscription
 from rich.live import Live
 from rosidl_runtime_py.utilities import get_message
 
-from dynamo_policies.contract import Stream
 from dynamo_policies.limits import Colour
+from dynamo_policies.streams import Stream
 from dynamo_ros.core.health_table import health_table
 from dynamo_ros.core.live_health import LiveHealth, News, StreamHealth
 from dynamo_ros.locations import find_contract

@@ -7,7 +7,7 @@ import math
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 
-from dynamo_policies.contract import Reliability, Stream
+from dynamo_policies.streams import Reliability, Stream
 
 # Commands and targets: each must arrive, and a late reader wants the last few.
 COMMANDS = QoSProfile(depth=10)

@@ -17,8 +17,8 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from dynamo_policies.contract import PoseStream
 from dynamo_policies.observation import Pose, Target
+from dynamo_policies.streams import PoseStream
 from dynamo_ros.locations import find_contract
 from dynamo_ros.nodes.commands import action_stream
 from dynamo_ros.nodes.messages import from_pose_message, now_ns, to_joint_state, to_ns, to_pose_stamped

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from geometry_msgs.msg import PoseArray
 from sensor_msgs.msg import CameraInfo, Image, JointState
 
-from dynamo_policies.contract import ImageStream
 from dynamo_policies.observation import Pose
+from dynamo_policies.streams import ImageStream
 from dynamo_ros.nodes.messages import to_pose_message, to_time
 from dynamo_sim.xarm_kitchen.scene import BOTTLES
 

@@ -18,9 +18,10 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from dynamo_policies.contract import Contract, ImageStream, PoseStream
+from dynamo_policies.contract import Contract
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.observation import Sample
+from dynamo_policies.streams import ImageStream, PoseStream
 from dynamo_ros.locations import find_contract
 from dynamo_ros.nodes.commands import action_stream
 from dynamo_ros.nodes.messages import to_ns, to_time

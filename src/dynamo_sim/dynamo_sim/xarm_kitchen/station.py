@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dynamo_policies.contract import Contract, ImageStream, JointStream, Stream
+from dynamo_policies.contract import Contract
 from dynamo_policies.errors import UnknownNameError
 from dynamo_policies.kinematics import chain
 from dynamo_policies.observation import Pose, Sample
+from dynamo_policies.streams import ImageStream, JointStream, Stream
 from dynamo_ros.core.station import StationOutcome
 from dynamo_sim.cameras import Cameras
 from dynamo_sim.controllers import CLOSED_RAD, GripperController, JointTrajectoryController
