@@ -100,6 +100,7 @@ def fall(folder: Path, name: str, **changes: Any) -> float:
     return float(np.mean(losses[-5:]) / np.mean(losses[:5]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_the_loss_falls_by_training_alone(tmp_path: Path, name: str) -> None:
     rate, share = LEARNING[name]

@@ -1,0 +1,116 @@
+"""What the network sees on the robot is what it sees in training, frame for frame."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from rclpy.parameter import Parameter
+from rosidl_runtime_py.utilities import get_message
+
+from dynamo_policies.align import Aligner
+from dynamo_policies.bags import find_bags
+from dynamo_policies.contract import Contract
+from dynamo_policies.decode import Decoder, FrameSettings
+from dynamo_policies.episodes import load_episode
+from dynamo_policies.observation import Observation
+from dynamo_ros.nodes.messages import now_ns
+from dynamo_ros.nodes.qos import stream_qos
+from ros_fixtures import Ros
+
+FRAMES = FrameSettings(size=96)
+
+
+class LiveObserver:
+    """Observes every tick as the inference node does: its decoder, its aligner, its qualities of service."""
+
+    def __init__(self, ros: Ros, contract: Contract) -> None:
+        self._contract, self._decoder = contract, Decoder(contract, FRAMES)
+        self._aligner, self._last_ns = Aligner(contract), 0
+        self.observations: dict[int, Observation] = {}
+        self._node = ros.node("observer")
+        self._node.set_parameters([Parameter("use_sim_time", value=True)])
+        for topic in {stream.topic for stream in contract.observed.values()}:
+            names = [name for name, stream in contract.observed.items() if stream.topic == topic]
+            stream = contract.streams[names[0]]
+            self._node.create_subscription(
+                get_message(stream.type),
+                topic,
+                lambda message, n=names: self._hear(n, message),
+                stream_qos(stream),
+            )
+
+    def _hear(self, names: list[str], message: object) -> None:
+        for name in names:
+            sample = self._decoder.decode(name, message, now_ns(self._node.get_clock()))
+            if sample is not None:
+                self._aligner.push(sample)
+
+    def look(self) -> None:
+        """Take the observation of the newest tick that has settled."""
+        period_ns = self._contract.period_ns
+        tick_ns = (now_ns(self._node.get_clock()) - self._contract.settle_ns) // period_ns * period_ns
+        if tick_ns > self._last_ns:
+            self._last_ns = tick_ns
+            self.observations[tick_ns] = self._aligner.observe(tick_ns)
+
+
+@contextlib.contextmanager
+def recording(out: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Record one episode over ROS, in processes of its own.
+
+    At 0.4 times real time a message has 60 ms to arrive before its tick is observed: the claim is that both
+    sides decode and align alike, not that a busy computer is fast.
+    """
+    arguments = ["episodes:=1", "tasks:=put_yogurt", "seed:=3", "rtf:=0.4", f"out:={out}"]
+    command = ["ros2", "launch", "dynamo_ros", "record.launch.py", *arguments]
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+        process.wait(timeout=60)
+
+
+@pytest.mark.slow
+def test_live_observations_equal_those_read_from_the_bag(
+    ros: Ros, contract: Contract, tmp_path: Path
+) -> None:
+    observer = LiveObserver(ros, contract)
+    with recording(tmp_path / "bags") as process:
+
+        def ended() -> bool:
+            observer.look()
+            return process.poll() is not None
+
+        ros.until(ended, timeout_s=150.0, what="the end of the recording")
+    (bag,) = find_bags(tmp_path / "bags")
+    episode = load_episode(bag, FRAMES)
+    both = [
+        (i, observer.observations[tick])
+        for i, tick in enumerate(episode.tick_ns)
+        if tick in observer.observations
+    ]
+    assert len(both) > 0.9 * len(episode) > 60
+    differing = [
+        (int(episode.tick_ns[i]), camera)
+        for i, live in both
+        for camera in contract.cameras
+        if not np.array_equal(live.images[camera], episode.images[camera][i])
+    ]
+    assert differing == []
+    states = [
+        (i, (live.state - episode.state[i]).tolist())
+        for i, live in both
+        if (live.state != episode.state[i]).any()
+    ]
+    assert states == []
+    assert [i for i, live in both if live.valid != episode.valid[i]] == []
