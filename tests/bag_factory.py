@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -137,6 +138,9 @@ def episode_messages(contract: Contract, seconds: float, start_ns: int = START_N
     return sorted(messages, key=lambda raw: raw.receive_ns)
 
 
+PATIENCE_BYTES = 64_000_000
+
+
 def write_bag(
     path: Path,
     contract: Contract,
@@ -148,6 +152,8 @@ def write_bag(
     """Record `messages` into the bag `path` and return it."""
     writer = EpisodeWriter(path, contract, task, operator="tester", note="synthetic")
     for raw in messages:
+        while writer.waiting_bytes > PATIENCE_BYTES:  # nobody waits live; here the disk may be slower
+            time.sleep(0.002)
         assert writer.write(*raw)
     summary = writer.close(outcome)
     assert summary.error == ""
