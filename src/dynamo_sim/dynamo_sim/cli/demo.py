@@ -20,7 +20,7 @@ from dynamo_sim.stages import Stage, run_stages
 ROOT = Path(__file__).resolve().parents[4]  # the checkout; colcon's --symlink-install leads back to it
 CONTRACT = "xarm_kitchen"
 TASKS = ("put_yogurt", "fetch_yogurt")
-RECORD_SEED, TRIAL_SEED = 0, 90_000  # far apart: no start of a trial was ever demonstrated
+RECORD_SEED, TRIAL_SEED = 0, 50_000  # far apart: no start of a trial was ever demonstrated
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick", action="store_true", help="a small run to see that all parts work; learns little"
     )
-    parser.add_argument("--rtf", type=float, default=4.0, help="recording speed, times real time (default 4)")
+    parser.add_argument("--rtf", type=float, default=6.0, help="upper bound of the recording speed, times real time")
     parser.add_argument("--no-open", action="store_true", help="do not open the report in a browser")
 
 
