@@ -70,6 +70,12 @@ def test_a_written_video_plays_back_the_colours_it_was_given(tmp_path: Path) -> 
     np.testing.assert_allclose(frames[2].mean((0, 1)), (200, 30, 30), atol=8)
 
 
+def test_a_video_without_frames_leaves_no_file(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "none.mp4", fps=10.0):
+        pass
+    assert not (tmp_path / "none.mp4").exists()
+
+
 def test_images_stand_side_by_side_at_one_height() -> None:
     images = {"a": np.zeros((48, 64, 3), np.uint8), "b": np.zeros((96, 96, 3), np.uint8)}
     assert side_by_side(images, height=120).shape == (120, 160 + 120, 3)

@@ -132,6 +132,7 @@ def test_trials_are_recorded_judged_and_summed_up(
     assert (summary["successes"], summary["trials"]) == (2, 3)
     assert summary["tasks"]["fetch_yogurt"]["rate"] == 0.0
     assert 0.0 < summary["low"] < summary["rate"] < summary["high"] < 1.0
+    assert "put_yogurt, seed 10: success" in (out / "report.html").read_text()
 
 
 def test_a_person_prepares_and_judges_on_a_real_robot(

@@ -20,12 +20,11 @@ Frame = npt.NDArray[np.uint8]
 
 
 class VideoWriter:
-    """Write RGB frames of one size to an MP4 file; a context manager."""
+    """Write RGB frames of one size to an MP4 file; a context manager. Without a frame there is no file."""
 
     def __init__(self, path: Path, *, fps: float) -> None:
-        self._container = av.open(str(path), "w")
-        self._fps = fps
-        self._stream: av.VideoStream | None = None
+        self._path, self._fps = path, fps
+        self._container: av.container.OutputContainer | None = None
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -33,20 +32,25 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._stream is not None:
+        if self._container is not None:
             self._container.mux(self._stream.encode(None))
-        self._container.close()
+            self._container.close()
 
     def add(self, frame: Frame) -> None:
         """Append `frame`, (H, W, 3) uint8 RGB; the first one sets the size, cut to even numbers."""
         height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2
-        if self._stream is None:
-            self._stream = self._container.add_stream("libx264", rate=round(self._fps))
-            self._stream.width, self._stream.height = width, height
-            self._stream.pix_fmt = "yuv420p"
-            self._stream.options = {"crf": "23", "preset": "veryfast"}
+        if self._container is None:
+            self._container = self._open(height, width)
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
         self._container.mux(self._stream.encode(picture))
+
+    def _open(self, height: int, width: int) -> av.container.OutputContainer:
+        container = av.open(str(self._path), "w")
+        self._stream: av.VideoStream = container.add_stream("libx264", rate=round(self._fps))
+        self._stream.width, self._stream.height = width, height
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.options = {"crf": "23", "preset": "veryfast"}
+        return container
 
 
 def side_by_side(images: Mapping[str, Frame], *, height: int = 256) -> Frame:

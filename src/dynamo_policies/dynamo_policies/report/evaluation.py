@@ -108,7 +108,8 @@ def _video(evaluation: Evaluation, trial: dict[str, Any]) -> Path | None:
     video = (evaluation.folder / VIDEOS / f"trial_{trial['number']:03d}.mp4").resolve()
     if not video.exists():
         video.parent.mkdir(exist_ok=True)
-        video_of_bag(evaluation.folder / str(trial["bag"]), video)
+        if video_of_bag(evaluation.folder / str(trial["bag"]), video) == 0:
+            return None
     return video
 
 

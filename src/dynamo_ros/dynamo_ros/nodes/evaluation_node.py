@@ -16,6 +16,7 @@ from std_srvs.srv import Trigger
 
 from dynamo_policies.bundle import read_manifest
 from dynamo_policies.contract import parse_contract
+from dynamo_policies.report.evaluation import report_evaluation
 from dynamo_ros.core.rollout import GRACE_S, PREROLL_NS
 from dynamo_ros.core.trials import Trial, TrialLog, TrialResult, choose_tasks, describe, plan_trials
 from dynamo_ros.nodes.calls import Caller, CallError
@@ -117,7 +118,8 @@ class Evaluation:
         self._inference.configure()
         for trial in node.trials:
             _tell(log.add(self._attempt(trial)))
-        _tell(f"{describe(log.finish())}; {time.monotonic() - begun:.0f} s; {node.out}")
+        _tell(f"{describe(log.finish())}; {time.monotonic() - begun:.0f} s")
+        _tell(f"report: {report_evaluation(node.out)}")
 
     def _attempt(self, trial: Trial) -> TrialResult:
         """Do one trial, from a still arm to a still arm."""

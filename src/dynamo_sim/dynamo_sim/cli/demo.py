@@ -43,7 +43,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick", action="store_true", help="a small run to see that all parts work; learns little"
     )
-    parser.add_argument("--rtf", type=float, default=6.0, help="upper bound of the recording speed, times real time")
+    parser.add_argument("--rtf", type=float, default=6.0, help="most that recording speeds time up")
     parser.add_argument("--no-open", action="store_true", help="do not open the report in a browser")
 
 
@@ -117,7 +117,7 @@ def _train(folder: RunFolder, size: Size, encoder: str, bundle: Path) -> tuple[s
 
 
 def _eval(size: Size, bundle: Path, out: Path) -> tuple[str, ...]:
-    trials = ("--trials", str(size.trials), "--seed", str(TRIAL_SEED), "--jobs", "2")
+    trials = ("--trials", str(size.trials), "--seed", str(TRIAL_SEED), "--jobs", "2", "--no-video")
     return ("dynamo", "eval", "--bundle", str(bundle), *trials, "--out", str(out))
 
 

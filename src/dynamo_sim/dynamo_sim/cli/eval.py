@@ -28,6 +28,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from dynamo_policies.bundle import read_manifest
+    from dynamo_policies.report.evaluation import report_evaluation
     from dynamo_ros.core.trials import TrialLog, choose_tasks, describe, plan_trials
     from dynamo_sim.bench import Settings, results
 
@@ -41,6 +42,7 @@ def _run(args: argparse.Namespace) -> int:
     for result in results(settings, trials, args.jobs):
         print(log.add(result), flush=True)
     print(f"{describe(log.finish())}; {time.monotonic() - begun:.0f} s")
+    print(f"report: {report_evaluation(args.out)}")
     return 0
 
 
