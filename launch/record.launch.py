@@ -4,6 +4,8 @@ from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import OpaqueFunction
 
 from dynamo_ros.launching import (
+    TELEOP_DEVICES,
+    LaunchError,
     declare,
     end_with,
     environment,
@@ -53,6 +55,7 @@ def generate_launch_description() -> LaunchDescription:
 def _actions(context: LaunchContext) -> list[Action]:
     sim, teleop = is_true(context, "sim"), value(context, "teleop")
     contract = str(contract_path(value(context, "contract")))
+    demonstrator = _expert(context) if teleop == "expert" else teleop_device(context, teleop)
     recording = {
         "contract": contract,
         "out": folder(value(context, "out")),
@@ -66,7 +69,6 @@ def _actions(context: LaunchContext) -> list[Action]:
         if sim
         else real_robot(find_contract(contract), value(context, "robot_ip"))
     )
-    demonstrator = _expert(context) if teleop == "expert" else teleop_device(context, teleop)
     return [recorder, *_monitor(context, contract), *robot, *demonstrator]
 
 
@@ -80,6 +82,9 @@ def _monitor(context: LaunchContext, contract: str) -> list[Action]:
 
 def _expert(context: LaunchContext) -> list[Action]:
     """Return the scripted demonstrator; the launch ends with it."""
+    if not is_true(context, "sim"):
+        devices = ", ".join(TELEOP_DEVICES)
+        raise LaunchError(f"teleop:=expert needs sim:=true; a real robot is led with one of {devices}")
     contract = str(contract_path(value(context, "contract")))
     session = {
         "contract": contract,

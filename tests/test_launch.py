@@ -31,6 +31,12 @@ def test_a_launch_file_tells_its_arguments(ros_domain: int, path: Path) -> None:
     assert "contract" in shown.stdout or "bundle" in shown.stdout
 
 
+def test_the_scripted_expert_is_refused_on_a_real_robot(ros_domain: int) -> None:
+    ended = launch(ros_domain, str(ROOT / "launch/record.launch.py"), "sim:=false", "robot_ip:=192.0.2.1")
+    assert ended.returncode == 1
+    assert "teleop:=expert needs sim:=true" in ended.stdout + ended.stderr
+
+
 def test_a_real_robot_without_its_drivers_is_an_error_that_names_them(
     ros_domain: int, tmp_path: Path
 ) -> None:
