@@ -85,6 +85,8 @@ def test_parts_merged_again_are_the_bag(episode_bag: Path, tmp_path: Path) -> No
     assert [path.name for path in parts] == ["episode_0_0", "episode_0_1", "episode_0_2"]
     assert [round(read_info(part).seconds, 1) for part in parts] == [0.7, 0.8, 0.5]
     assert read_info(parts[1]).note == "synthetic; part 2 of 3 of episode_0"
+    assert {"stream_hashes", "verdict"} <= set(read_info(episode_bag).custom)
+    assert not {"stream_hashes", "verdict"} & set(read_info(parts[1]).custom)
     whole = merge(parts[::-1], tmp_path / "whole")
     assert sorted(contents(whole)) == sorted(contents(episode_bag))
     info = read_info(whole)

@@ -12,6 +12,9 @@ from dynamo_policies.bag_copy import BagCopy, CopiedMessage, CopyError, messages
 from dynamo_policies.bags import BagInfo, check_contract, read_info
 from dynamo_policies.contract import Contract
 
+# What was measured over all messages of a bag, and is wrong of some of them.
+OF_ALL_MESSAGES = ("stream_hashes", "verdict")
+
 
 def split(bag: Path | str, at_s: Sequence[float], out: Path, contract: Contract | None = None) -> list[Path]:
     """Write the parts of `bag` before, between and after `at_s`, seconds from its start, into folder `out`.
@@ -73,7 +76,8 @@ def custom_of(info: BagInfo, remark: str) -> dict[str, str]:
     """Return the bag's custom data for a bag made of it, with its contract and a remark in the note."""
     note = "; ".join(text for text in (info.note, remark) if text)
     contract = {"contract": info.contract.to_yaml(), "contract_hash": info.contract.hash}
-    return {"outcome": "unknown", **contract, **info.custom, "note": note}
+    kept = {key: text for key, text in info.custom.items() if key not in OF_ALL_MESSAGES}
+    return {"outcome": "unknown", **contract, **kept, "note": note}
 
 
 def _write(copy: BagCopy, messages: Iterable[CopiedMessage]) -> None:
