@@ -11,7 +11,7 @@ pytest.importorskip("rclpy")
 
 from control_msgs.action import GripperCommand
 from geometry_msgs.msg import PoseStamped
-from rclpy.action import ActionServer, GoalResponse
+from rclpy.action import ActionServer
 from rclpy.node import Node
 from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
@@ -43,9 +43,7 @@ class Robot:
         self.states = node.create_publisher(JointState, "/xarm/joint_states", 20)
         node.create_subscription(JointTrajectory, contract.arm.topic, self.follow, 20)
         node.create_subscription(PoseStamped, "/dynamo/target_pose", self.poses.append, 20)
-        self.server = ActionServer(
-            node, GripperCommand, contract.gripper.action, self.grip, goal_callback=self.note_grip
-        )
+        self.server = ActionServer(node, GripperCommand, contract.gripper.action, self.grip)
         node.create_timer(0.02, self.tell_joints)
         node.create_timer(0.04, self.show)
 
@@ -53,11 +51,8 @@ class Robot:
         self.trajectories.append(message)
         self.joints = list(message.points[-1].positions)
 
-    def note_grip(self, goal: GripperCommand.Goal) -> GoalResponse:
-        self.grips.append(goal.command.position)
-        return GoalResponse.ACCEPT
-
     def grip(self, handle: object) -> GripperCommand.Result:
+        self.grips.append(handle.request.command.position)
         handle.succeed()
         return GripperCommand.Result()
 
