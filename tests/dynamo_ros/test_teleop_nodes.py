@@ -5,7 +5,7 @@ import pytest
 from control_msgs.action import GripperCommand
 from control_msgs.msg import JointJog
 from geometry_msgs.msg import PoseStamped
-from rclpy.action import ActionServer, GoalResponse
+from rclpy.action import ActionServer
 from rclpy.node import Node
 from sensor_msgs.msg import JointState, Joy
 from std_srvs.srv import Trigger
@@ -34,21 +34,15 @@ class Arm:
         self._states = node.create_publisher(JointState, "/xarm/joint_states", 10)
         node.create_subscription(JointTrajectory, contract.arm.topic, self._follow, 10)
         node.create_subscription(PoseStamped, "/dynamo/target_pose", self.commanded.append, 10)
-        # Goals are noted when they arrive: rclpy may run what executes them late.
-        self._server = ActionServer(
-            node, GripperCommand, contract.gripper.action, self._take, goal_callback=self._note
-        )
+        self._server = ActionServer(node, GripperCommand, contract.gripper.action, self._take)
         node.create_timer(0.01, self._report)
 
     def _follow(self, message: JointTrajectory) -> None:
         self.trajectories.append(message)
         self.joints = np.array(message.points[-1].positions)
 
-    def _note(self, goal: GripperCommand.Goal) -> GoalResponse:
-        self.goals.append(goal.command.position)
-        return GoalResponse.ACCEPT
-
     def _take(self, handle: Any) -> GripperCommand.Result:
+        self.goals.append(handle.request.command.position)
         handle.succeed()
         return GripperCommand.Result()
 
