@@ -32,3 +32,28 @@ class GripperTrigger:
 
     def _too_soon(self, now_ns: int) -> bool:
         return self._sent_ns is not None and 0 <= now_ns - self._sent_ns < self._interval_ns
+
+
+class PendingGoal:
+    """A goal until somebody takes it: the gripper's driver may be away for a moment.
+
+    A newer goal replaces an older one; a pause between commands drops it, as what was wished before a stop is
+    not what is wished after it.
+    """
+
+    def __init__(self, *, pause_ns: int = 500_000_000) -> None:
+        self._pause_ns = pause_ns
+        self._goal: float | None = None
+        self._last_ns: int | None = None
+
+    def offer(self, goal: float | None, now_ns: int) -> float | None:
+        """Return the goal to send now, to be offered again until `taken`; None where nothing waits."""
+        if self._last_ns is not None and not 0 <= now_ns - self._last_ns <= self._pause_ns:
+            self._goal = None
+        self._last_ns = now_ns
+        self._goal = self._goal if goal is None else goal
+        return self._goal
+
+    def taken(self) -> None:
+        """Forget the goal: it was sent."""
+        self._goal = None

@@ -16,6 +16,7 @@ from dynamo_policies.errors import ConfigError
 from dynamo_policies.observation import Target
 from dynamo_policies.streams import JointStream, PoseStream, Stream
 from dynamo_ros.core.commander import ArmCommand
+from dynamo_ros.core.gripper import PendingGoal
 from dynamo_ros.drivers import ARM_MESSAGES, GRIPPER_GOALS
 from dynamo_ros.nodes.messages import to_joint_state, to_pose_stamped
 from dynamo_ros.nodes.qos import COMMANDS
@@ -35,6 +36,7 @@ class CommandPublisher:
         self._trajectory = node.create_publisher(JointTrajectory, contract.arm.topic, COMMANDS)
         self._target_pose = node.create_publisher(PoseStamped, self._pose_stream.topic, COMMANDS)
         self._target_gripper = node.create_publisher(JointState, self._gripper_stream.topic, COMMANDS)
+        self._pending = PendingGoal()
         self._gripper = ActionClient(node, GripperCommand, contract.gripper.action)
 
     def publish(self, command: ArmCommand, stamp_ns: int) -> None:
@@ -48,8 +50,8 @@ class CommandPublisher:
         joints = self._gripper_stream.joints
         self._target_pose.publish(to_pose_stamped(pose, stamp_ns=stamp_ns, frame=self._pose_stream.frame))
         self._target_gripper.publish(to_joint_state(joints, [gripper], stamp_ns=stamp_ns))
-        if gripper_goal is not None:
-            self._send_gripper(gripper_goal)
+        if (goal := self._pending.offer(gripper_goal, stamp_ns)) is not None:
+            self._send_gripper(goal)
 
     def destroy(self) -> None:
         """Take the publishers and the action client off the node."""
@@ -59,8 +61,10 @@ class CommandPublisher:
 
     def _send_gripper(self, position: float) -> None:
         if not self._gripper.server_is_ready():
-            self._node.get_logger().warning(f"no gripper to take the goal {position:g}")
+            text = f"no gripper to take the goal {position:g}; it waits"
+            self._node.get_logger().warning(text, throttle_duration_sec=1.0)
             return
+        self._pending.taken()
         # What became of the goal is seen in the gripper's joint state; nobody waits for the result.
         self._gripper.send_goal_async(self._gripper_goal(position))
 
