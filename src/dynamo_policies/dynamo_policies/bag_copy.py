@@ -25,6 +25,8 @@ from dynamo_policies.mcap_writer import Group, McapFile
 from dynamo_policies.storage import definition_hash, typestore
 
 log = logging.getLogger(__name__)
+# What was measured over all messages of a bag, and is wrong of some of them.
+OF_ALL_MESSAGES = ("stream_hashes", "verdict")
 NO_HASH = "RIHS01_" + 64 * "0"
 
 

@@ -90,6 +90,20 @@ def read(view: memoryview, wanted: Callable[[Channel], bool]) -> Iterator[Found]
             yield Found(directory.channels[message.channel], message)
 
 
+def read_in_file_order(view: memoryview) -> Iterator[Found]:
+    """Yield the messages of a whole file as they were written; those outside of chunks come first.
+
+    Raises:
+        McapError: the file is cut off or damaged.
+    """
+    directory, chunks, loose = _contents(view)
+    for message in loose:
+        yield Found(directory.channels[message.channel], message)
+    for chunk in chunks:
+        for message in _messages(unpack(chunk), directory):
+            yield Found(directory.channels[message.channel], message)
+
+
 def salvage(view: memoryview, losses: Losses) -> Iterator[Found]:
     """Yield in file order each message that is whole; count in `losses` what is not."""
     directory = _known_outside_chunks(view)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from dynamo_policies.bag_copy import BagCopy, sync, to_copy
+from dynamo_policies.bag_copy import OF_ALL_MESSAGES, BagCopy, sync, to_copy
 from dynamo_policies.bags import BagError
 from dynamo_policies.contract import Contract
 from dynamo_policies.damaged import ABOUT, Damaged, find_damaged, look_at
@@ -83,7 +83,8 @@ def repair(path: Path | str, contract: Contract | None = None, *, task: str = ""
 
 
 def _write(damaged: Damaged, bag: Path) -> tuple[Losses, Summary]:
-    custom = {"outcome": "unknown", "dropped": "{}", **damaged.custom}
+    kept = {key: text for key, text in damaged.custom.items() if key not in OF_ALL_MESSAGES}
+    custom = {"outcome": "unknown", "dropped": "{}", **kept}
     custom["note"] = "; ".join(text for text in (custom.get("note", ""), REMARK) if text)
     losses = Losses()
     bag.parent.mkdir()

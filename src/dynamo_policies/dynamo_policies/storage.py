@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import heapq
 import shutil
@@ -26,11 +27,15 @@ from rosbags.typesys.store import Typestore
 
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.mcap import LARGEST_CHUNK, Channel, McapError, Message, Schema, open_file
-from dynamo_policies.mcap_reader import Found, read
+from dynamo_policies.mcap_reader import Found, read, read_in_file_order
 
 ZSTD_SUFFIX = ".zstd"
 FREE_SHARE = 0.5  # of the disk's free space that unpacking a file may take
 COPY_BYTES = 1 << 20
+AS_WRITTEN = (
+    "SELECT topics.name, topics.type, messages.timestamp, messages.data "
+    "FROM messages JOIN topics ON topics.id = messages.topic_id ORDER BY messages.id"
+)
 # What rosbags lets through as it is where a file is damaged.
 DAMAGE = (
     ReaderError,
@@ -69,6 +74,23 @@ def stored_messages(files: Sequence[Path], topics: Collection[str], compression:
     if compression == "message":
         messages = (one._replace(data=_inflated(one)) for one in messages)
     yield from messages
+
+
+def as_written(files: Sequence[Path], compression: str) -> Iterator[tuple[str, memoryview | bytes]]:
+    """Yield topic and CDR bytes of all messages in the order in which they were written, of any type.
+
+    Raises:
+        StorageError: a file ends early or is damaged.
+    """
+    for file in files:
+        with tempfile.TemporaryDirectory() as folder:
+            plain = _plain(file, compression, Path(folder))
+            try:
+                messages = _mcap_as_written(plain) if plain.suffix == ".mcap" else _sqlite_as_written(plain)
+                for one in messages:
+                    yield one.topic, _inflated(one) if compression == "message" else one.data
+            except (McapError, apsw.Error) as error:
+                raise StorageError(f"{file.name}: {error}") from error
 
 
 def committed(file: Path) -> Iterator[Found]:
@@ -152,6 +174,20 @@ def _mcap(file: Path, topics: Collection[str]) -> Iterator[Stored]:
 
     for channel, message in read(open_file(file), wanted):
         yield Stored(channel.topic, channel.schema.type, message.receive_ns, message.data)
+
+
+def _mcap_as_written(file: Path) -> Iterator[Stored]:
+    for channel, message in read_in_file_order(open_file(file)):
+        yield Stored(channel.topic, channel.schema.type, message.receive_ns, message.data)
+
+
+def _sqlite_as_written(file: Path) -> Iterator[Stored]:
+    database = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY)
+    with contextlib.closing(database):
+        for row in database.execute(AS_WRITTEN):
+            if [type(value) for value in row] != [str, str, int, bytes]:  # A damaged database has any types.
+                raise StorageError(f"{file.name}: a message has no topic, type, time or bytes")
+            yield Stored(*row)
 
 
 def _check_channel(channel: Channel) -> None:

@@ -11,6 +11,7 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.episodes import load_episode
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.quality import StreamQuality
+from dynamo_policies.stream_hashes import check_hashes
 from dynamo_policies.streams import Stream
 
 LEAST_RATE = 0.8  # of the contract's
@@ -29,15 +30,16 @@ class Findings(NamedTuple):
 def verify(path: Path | str, expected: Contract | None = None) -> Findings:
     """Return what is wrong with the bag; every message is decoded.
 
-    Errors: the bag can't be read, its contract is not `expected`, messages were dropped or are missing,
-    streams are slower than the contract says, too few ticks are valid. Warnings: clock jumps, repeated
-    stamps, gaps, frozen images, a contract that is not the bag's own.
+    Errors: the bag can't be read, its contract is not `expected`, messages were dropped, are missing, or are
+    not those whose hashes the recorder wrote, streams are slower than the contract says, too few ticks are
+    valid. Warnings: clock jumps, repeated stamps, gaps, frozen images, a contract that is not the bag's own.
     """
     found = Findings([], [])
     try:
         info = read_info(path, expected)
         if expected is not None:
             check_contract(info, expected)
+        found.errors.extend(check_hashes(info))
         measured = measure_decoding(info)
         if info.foreign:
             found.warnings.append("has no contract of its own; read by the one given")

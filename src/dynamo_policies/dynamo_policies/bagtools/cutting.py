@@ -8,12 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from dynamo_policies.bag_copy import BagCopy, CopiedMessage, CopyError, messages_to_copy
+from dynamo_policies.bag_copy import OF_ALL_MESSAGES, BagCopy, CopiedMessage, CopyError, messages_to_copy
 from dynamo_policies.bags import BagInfo, check_contract, read_info
 from dynamo_policies.contract import Contract
-
-# What was measured over all messages of a bag, and is wrong of some of them.
-OF_ALL_MESSAGES = ("stream_hashes", "verdict")
 
 
 def split(bag: Path | str, at_s: Sequence[float], out: Path, contract: Contract | None = None) -> list[Path]:
