@@ -8,11 +8,14 @@ import pytest
 
 from bag_factory import write_episode_bag
 from dynamo_policies.contract import Contract, load_contract
+from fakes.vendor_messages import provide
 
 # Fixtures of tests over ROS; they skip the test where there is no rclpy.
 pytest_plugins = ["ros_fixtures"]
 
 ROOT = Path(__file__).parents[1]
+
+provide()
 
 
 @pytest.fixture(scope="session")

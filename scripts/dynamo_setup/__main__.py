@@ -130,6 +130,14 @@ class Setup:
             workspace.workspace_inputs(layout),
             facts=[*names, environ.get("AMENT_PREFIX_PATH", "")],
         )
+        if not (layout.workspace / workspace.TEST_PREFIX / "local_setup.sh").exists():
+            self.stamps.begin("test-messages")
+        self.stage(
+            "test-messages",
+            "Vendors' messages for tests",
+            lambda: workspace.build_test_messages(layout, self.console, environ),
+            workspace.test_message_inputs(layout),
+        )
 
     def check(self) -> None:
         """Check what the environment offers, as a user's shell sees it.

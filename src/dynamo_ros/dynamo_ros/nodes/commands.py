@@ -46,7 +46,7 @@ class CommandPublisher:
 
     def tell(self, target: Target, gripper_goal: float | None, stamp_ns: int) -> None:
         """Publish `target` as commanded and send the gripper its goal, if any; the arm gets nothing."""
-        pose, gripper = target
+        pose, gripper = target.pose, target.gripper
         joints = self._gripper_stream.joints
         self._target_pose.publish(to_pose_stamped(pose, stamp_ns=stamp_ns, frame=self._pose_stream.frame))
         self._target_gripper.publish(to_joint_state(joints, [gripper], stamp_ns=stamp_ns))
