@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import time
-from functools import partial
-from typing import Any
 
 import torch
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, JumpThreshold
 from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.subscription import Subscription
 from rclpy.timer import Timer
-from rosidl_runtime_py.utilities import get_message
 from std_srvs.srv import Trigger
 
-from dynamo_policies.bundle import Bundle, load_bundle
-from dynamo_policies.contract import Contract, ContractMismatchError
-from dynamo_policies.decode import Decoder
-from dynamo_policies.errors import DynamoError, UnknownNameError
+from dynamo_policies.errors import DynamoError
 from dynamo_ros.core.runner import Runner, RunnerError
 from dynamo_ros.core.worker import Worker
-from dynamo_ros.locations import find_contract
+from dynamo_ros.nodes.bundle_parameters import FIXED, declare_bundle, load_declared
 from dynamo_ros.nodes.commands import CommandPublisher
 from dynamo_ros.nodes.health import HealthPublisher
+from dynamo_ros.nodes.lifecycle import FAILED, OK, ManagedNode
 from dynamo_ros.nodes.messages import now_ns
-from dynamo_ros.nodes.qos import stream_qos
 from dynamo_ros.nodes.spin import run
+from dynamo_ros.nodes.streams_in import StreamsIn
 
 HEALTH_PERIOD_S = 1.0
 AUTOSTART_PERIOD_S = 0.2
-OK, FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-class InferenceNode(LifecycleNode):
+class InferenceNode(ManagedNode):
     """Feeds messages to a Runner and publishes the commands that it returns.
 
     Parameters: `bundle` (folder), `contract` (name or path; must equal the bundle's where it is given),
@@ -46,9 +39,7 @@ class InferenceNode(LifecycleNode):
 
     def __init__(self, overrides: list[Parameter] | None = None) -> None:
         super().__init__("inference_node", parameter_overrides=overrides)
-        for name in ("bundle", "contract", "task"):
-            self.declare_parameter(name, "")
-        self.declare_parameter("device", "cpu")
+        declare_bundle(self)
         # On a busy computer several threads wait for one another; one is steadier.
         torch.set_num_threads(self.declare_parameter("threads", 1).value)
         self._runner: Runner | None = None
@@ -70,15 +61,16 @@ class InferenceNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and check the bundle, run its networks once, and listen to its streams."""
         try:
-            bundle = self._load()
+            bundle = load_declared(self)
             self._runner = Runner(bundle, clock_ns=time.perf_counter_ns)
             self._runner.warm_up()
         except DynamoError as error:
             self.get_logger().error(str(error))
             self._runner = None
             return FAILED
-        self._decoder = Decoder(bundle.contract, bundle.frames)
-        self._subscriptions_of_streams = self._subscribe(bundle.contract)
+        self._streams = StreamsIn(
+            self, bundle.contract, bundle.frames, self._runner.push, self._runner.timings
+        )
         self._commands = CommandPublisher(self, bundle.contract)
         self.get_logger().info(f"bundle {bundle.digest[:12]} for {', '.join(bundle.tasks)}")
         return super().on_configure(state)
@@ -115,46 +107,6 @@ class InferenceNode(LifecycleNode):
         self._forget()
         self._worker.close()
         super().destroy_node()
-        # rclpy 7.1 forgets it: its services would stay in the graph, and the participant with them.
-        self._state_machine.destroy_when_not_in_use()
-
-    def _load(self) -> Bundle:
-        path, name = self._text("bundle"), self._text("contract")
-        if not path:
-            raise RunnerError("parameter bundle is empty; it is the folder that `dynamo train` wrote")
-        bundle = load_bundle(path, device=self._text("device"))
-        if name and (expected := find_contract(name)).hash != bundle.contract.hash:
-            raise ContractMismatchError(f"bundle {path} against contract {name}", bundle.contract, expected)
-        if (task := self._text("task")) and task not in bundle.tasks:
-            raise UnknownNameError("task", task, bundle.tasks)
-        return bundle
-
-    def _subscribe(self, contract: Contract) -> list[Subscription]:
-        """Subscribe once to each topic, however many streams are read from it."""
-        topics: dict[str, list[str]] = {}
-        for name, stream in contract.observed.items():
-            topics.setdefault(stream.topic, []).append(name)
-        subscriptions = []
-        for topic, names in topics.items():
-            stream = contract.observed[names[0]]
-            callback = partial(self._receive, tuple(names))
-            subscriptions.append(
-                self.create_subscription(get_message(stream.type), topic, callback, stream_qos(stream))
-            )
-        return subscriptions
-
-    def _receive(self, names: tuple[str, ...], message: Any) -> None:
-        assert self._runner is not None
-        for name in names:
-            try:
-                with self._runner.timings.measure("decode"):
-                    sample = self._decoder.decode(name, message, self._now_ns())
-            except DynamoError as error:
-                # The stream goes stale by this, which stops the arm.
-                self.get_logger().error(str(error), throttle_duration_sec=1.0)
-                continue
-            if sample is not None:
-                self._runner.push(sample)
 
     def _tick(self) -> None:
         assert self._runner is not None
@@ -179,8 +131,7 @@ class InferenceNode(LifecycleNode):
         self._end_episode()
         if self._runner is None:
             return
-        for subscription in self._subscriptions_of_streams:
-            self.destroy_subscription(subscription)
+        self._streams.close()
         self._commands.destroy()
         self._runner = None
 
@@ -218,7 +169,7 @@ class InferenceNode(LifecycleNode):
         names = {parameter.name for parameter in parameters}
         if self._active and "task" in names:
             return SetParametersResult(successful=False, reason="task can't change while active")
-        if self._runner is not None and names & {"bundle", "contract", "device"}:
+        if self._runner is not None and names & set(FIXED):
             return SetParametersResult(successful=False, reason="clean up before changing the bundle")
         return SetParametersResult(successful=True)
 
@@ -244,10 +195,7 @@ class InferenceNode(LifecycleNode):
 
     def _task(self) -> str:
         assert self._runner is not None
-        return self._text("task") or self._runner.tasks[0]
-
-    def _text(self, name: str) -> str:
-        return str(self.get_parameter(name).value)
+        return self.text("task") or self._runner.tasks[0]
 
     def _now_ns(self) -> int:
         return now_ns(self.get_clock())

@@ -9,7 +9,7 @@ from typing import Any
 
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import Joy
@@ -26,6 +26,7 @@ from dynamo_ros.locations import find_contract
 from dynamo_ros.nodes.cue import Cue
 from dynamo_ros.nodes.definitions import definition_of
 from dynamo_ros.nodes.episode_control import EpisodeControl
+from dynamo_ros.nodes.lifecycle import FAILED, ManagedNode
 from dynamo_ros.nodes.receive_times import ReceiveTimes
 from dynamo_ros.nodes.recorder_state import StatePublisher
 from dynamo_ros.nodes.settings import declared
@@ -33,7 +34,6 @@ from dynamo_ros.nodes.spin import run
 from dynamo_ros.nodes.topic_subscriptions import Info, TopicSubscriptions
 
 TEND_PERIOD_S, STATE_PERIOD_S = 0.1, 0.5
-OK, FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 TEXTS = {
     "contract": "xarm_kitchen",
     "out": "bags",
@@ -45,7 +45,7 @@ TEXTS = {
 LISTS = ("extras", "extra_topics", "calibration", "buttons")
 
 
-class RecorderNode(LifecycleNode):
+class RecorderNode(ManagedNode):
     """Hands messages to a Recorder and answers for it; episodes are possible while it is active.
 
     Parameters: `contract` (name or path), `out` (folder of the bags), `extras` (further topics, each as
@@ -106,15 +106,13 @@ class RecorderNode(LifecycleNode):
         """Save what an interrupted episode holds; its outcome is not known."""
         self._forget()
         super().destroy_node()
-        # rclpy 7.1 forgets it: its services would stay in the graph, and the participant with them.
-        self._state_machine.destroy_when_not_in_use()
 
     def _configure(self) -> None:
         """Make everything from the parameters; DynamoError if they are not possible."""
-        contract, folder = find_contract(self._text("contract")), Path(self._text("out")).expanduser()
+        contract, folder = find_contract(self.text("contract")), Path(self.text("out")).expanduser()
         self._named = [*topics_of(contract), *map(_extra, self._list("extras"))]
         self._patterns = [_pattern(text) for text in self._list("extra_topics")]
-        buttons, cue = EpisodeButtons(self._list("buttons")), Cue(self._text("cue"))
+        buttons, cue = EpisodeButtons(self._list("buttons")), Cue(self.text("cue"))
         self._recorder = recorder = self._make_recorder(contract, folder)
         # First, as the executor takes subscriptions in this order.
         self._times = ReceiveTimes(self)
@@ -124,7 +122,7 @@ class RecorderNode(LifecycleNode):
         self._state = StatePublisher(self, recorder, folder, self._settings.queue_bytes)
         if self._list("buttons"):
             press = partial(self._press, buttons)
-            self._parts.append(self.create_subscription(Joy, self._text("joy"), press, 10))
+            self._parts.append(self.create_subscription(Joy, self.text("joy"), press, 10))
         # For people: these go on when simulated time stands still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timers_of_parts = [
@@ -134,11 +132,11 @@ class RecorderNode(LifecycleNode):
 
     def _make_recorder(self, contract: Contract, folder: Path) -> Recorder:
         origin = provenance(
-            robot_serial=self._text("robot_serial"),
+            robot_serial=self.text("robot_serial"),
             calibration=self._list("calibration"),
             source=Path(__file__).resolve().parent,
         )
-        plan = self._text("plan")
+        plan = self.text("plan")
         return Recorder(
             contract,
             folder,
@@ -197,9 +195,6 @@ class RecorderNode(LifecycleNode):
         for closing in (self._subscriptions_of_topics, self._times, self._control, self._state):
             closing.close()
         self._recorder = None
-
-    def _text(self, name: str) -> str:
-        return str(self.get_parameter(name).value)
 
     def _list(self, name: str) -> list[str]:
         return [text for text in self.get_parameter(name).value if text]

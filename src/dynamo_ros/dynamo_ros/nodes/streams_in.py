@@ -1,0 +1,63 @@
+"""The streams that a policy observes: subscribed once a topic, decoded, handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+from rosidl_runtime_py.utilities import get_message
+
+from dynamo_policies.contract import Contract
+from dynamo_policies.decode import Decoder, FrameSettings
+from dynamo_policies.errors import DynamoError
+from dynamo_policies.observation import Sample
+from dynamo_ros.core.timings import Timings
+from dynamo_ros.nodes.messages import now_ns
+from dynamo_ros.nodes.qos import stream_qos
+
+
+class StreamsIn:
+    """Calls `take` with every sample of the observed streams until `close`."""
+
+    def __init__(
+        self,
+        node: Node,
+        contract: Contract,
+        frames: FrameSettings,
+        take: Callable[[Sample], object],
+        timings: Timings,
+    ) -> None:
+        self._node, self._take, self._timings = node, take, timings
+        self._decoder = Decoder(contract, frames)
+        topics: dict[str, list[str]] = {}
+        for name, stream in contract.observed.items():
+            topics.setdefault(stream.topic, []).append(name)
+        self._subscriptions = [
+            self._subscribe(contract, topic, tuple(names)) for topic, names in topics.items()
+        ]
+
+    def close(self) -> None:
+        """Listen no more."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def _subscribe(self, contract: Contract, topic: str, names: tuple[str, ...]) -> Subscription:
+        stream = contract.observed[names[0]]
+        receive = partial(self._receive, names)
+        return self._node.create_subscription(get_message(stream.type), topic, receive, stream_qos(stream))
+
+    def _receive(self, names: tuple[str, ...], message: Any) -> None:
+        receive_ns = now_ns(self._node.get_clock())
+        for name in names:
+            try:
+                with self._timings.measure("decode"):
+                    sample = self._decoder.decode(name, message, receive_ns)
+            except DynamoError as error:
+                # The stream goes stale by this, which stops the arm.
+                self._node.get_logger().error(str(error), throttle_duration_sec=1.0)
+                continue
+            if sample is not None:
+                self._take(sample)
