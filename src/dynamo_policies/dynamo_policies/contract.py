@@ -18,6 +18,7 @@ import yaml
 from dynamo_policies.checks import check_length, check_rate
 from dynamo_policies.configs import build, parse_yaml, read_yaml
 from dynamo_policies.errors import ConfigError, UnknownNameError
+from dynamo_policies.gates import Gates
 from dynamo_policies.limits import QualityLimits
 from dynamo_policies.sinks import ArmSink, GripperSink
 from dynamo_policies.streams import (
@@ -55,6 +56,7 @@ class Contract:
     gripper: GripperSink
     proprioception: tuple[str, ...] = field(default=("arm", "gripper"))
     quality: QualityLimits = field(default_factory=QualityLimits)
+    gates: Gates = field(default_factory=Gates)
 
     def __post_init__(self) -> None:
         check_rate("policy_rate_hz", self.policy_rate_hz)
@@ -67,6 +69,7 @@ class Contract:
         check_topics(self.streams)
         self._check_rates()
         self.quality.check_streams(self.streams)
+        self.gates.check_streams(self.observed)
         possible = [name for name, stream in self.observed.items() if isinstance(stream, JointStream)]
         for name in self.proprioception:
             if name not in possible:
@@ -145,10 +148,10 @@ class Contract:
     def hash(self) -> str:
         """SHA-256 of the values and of the order of streams, which is the order of a policy's inputs.
 
-        Comments, defaults left out, the order of other keys and the thresholds of quality do not count: who
-        judges more strictly can still use what was recorded and trained before.
+        Comments, defaults left out, the order of other keys, the thresholds of quality and the gates do not
+        count: who judges more strictly can still use what was recorded and trained before.
         """
-        values = {key: value for key, value in self.to_dict().items() if key != "quality"}
+        values = {key: value for key, value in self.to_dict().items() if key not in ("quality", "gates")}
         canonical = json.dumps([values, list(self.streams)], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
