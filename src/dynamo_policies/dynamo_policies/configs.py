@@ -16,6 +16,14 @@ from dynamo_policies.errors import ConfigError, UnknownNameError
 
 T = TypeVar("T")
 
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Kinds:
+    """Marks a field whose class follows from its `kind`: Annotated[Base, Kinds({kind: class})]."""
+
+    classes: Mapping[str, type[Any]]
+
+
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where there is one
 
 
@@ -50,7 +58,7 @@ def parse_yaml(text: str, *, where: str) -> dict[str, Any]:
 
 def build(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
     """Return the dataclass `cls` filled with `values`, each checked against its annotation."""
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]  # cls is a dataclass
     for key in values:
         if key not in fields:
@@ -68,6 +76,8 @@ def build(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
 def convert(hint: Any, value: Any, *, where: str) -> Any:
     """Return `value` as the annotation `hint` wants it, or raise ConfigError."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _convert_kind(arguments[1].classes, value, where=where)
     if origin in (typing.Union, types.UnionType):
         return _convert_union(arguments, value, where=where)
     if origin is typing.Literal:
@@ -85,6 +95,14 @@ def convert(hint: Any, value: Any, *, where: str) -> Any:
             raise ConfigError(f"{where} is {value!r}, not a mapping")
         return build(typing.cast("type[Any]", hint), value, where=where)
     return _convert_scalar(hint, value, where=where)
+
+
+def _convert_kind(table: Mapping[str, type[Any]], value: Any, *, where: str) -> Any:
+    if not isinstance(value, dict) or "kind" not in value:
+        raise ConfigError(f"{where} needs a kind, one of {', '.join(table)}")
+    if value["kind"] not in table:
+        raise UnknownNameError(f"{where}: kind", str(value["kind"]), table)
+    return build(table[value["kind"]], value, where=where)
 
 
 def _convert_union(arguments: tuple[Any, ...], value: Any, *, where: str) -> Any:

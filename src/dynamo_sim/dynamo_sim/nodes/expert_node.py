@@ -18,6 +18,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from dynamo_policies.observation import Pose, Target
+from dynamo_policies.sinks import TrajectoryArm, of_kind
 from dynamo_policies.streams import PoseStream
 from dynamo_ros.locations import find_contract
 from dynamo_ros.nodes.commands import action_stream
@@ -143,9 +144,10 @@ class Session:
         """Ask for the pose where the tool is until teleoperation commands it and the arm's driver listens."""
         node, deadline = self._node, time.monotonic() + ANSWER_S
         still, begun_ns = Target(node.poses()["tool"], 0.0), node.now_ns
-        while node.commanded_ns <= begun_ns or not node.count_subscribers(node.contract.arm.topic):
+        topic = of_kind(node.contract.arm, TrajectoryArm, "the simulated station").topic
+        while node.commanded_ns <= begun_ns or not node.count_subscribers(topic):
             if time.monotonic() > deadline:
-                raise SessionError(f"no command on {node.contract.arm.topic} follows the targets")
+                raise SessionError(f"no command on {topic} follows the targets")
             node.aim(still)
             self._pause(0.02)
 

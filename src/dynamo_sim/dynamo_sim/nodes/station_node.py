@@ -21,6 +21,7 @@ from trajectory_msgs.msg import JointTrajectory
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.observation import Sample
+from dynamo_policies.sinks import GripperCommandSink, TrajectoryArm, of_kind
 from dynamo_policies.streams import ImageStream, PoseStream
 from dynamo_ros.locations import find_contract
 from dynamo_ros.nodes.commands import action_stream
@@ -113,13 +114,13 @@ class StationNode(Node):
         self._objects = self.create_publisher(PoseArray, "/station/objects", 10)
 
     def _listen(self, contract: Contract) -> None:
-        self.create_subscription(
-            JointTrajectory, contract.arm.topic, self._follow, qos_profile_system_default
-        )
+        arm = of_kind(contract.arm, TrajectoryArm, "the simulated station's arm")
+        gripper = of_kind(contract.gripper, GripperCommandSink, "the simulated station's gripper")
+        self.create_subscription(JointTrajectory, arm.topic, self._follow, qos_profile_system_default)
         for topic in (POSE_TOPIC, action_stream(contract, PoseStream).topic):
             self.create_subscription(PoseStamped, topic, self._hear(topic), 10)
         self.create_service(ResetStation, "/station/reset", self._reset)
-        self._gripper = GripperAction(self, self._station, contract.gripper.action)
+        self._gripper = GripperAction(self, self._station, gripper.action)
 
     def _look(self) -> None:
         until_ns = self._station.time_ns + STEP_NS
