@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from dynamo_ros.core.ik import IkError, InverseKinematics
 from dynamo_ros.core.limiter import Limiter, is_finite
 
 FloatArray = npt.NDArray[np.float64]
-StopKind = Literal["requested", "non_finite", "tracking", "stale", "first_target", "kinematics"]
+StopKind = str  # what stopped: a limit, a gate (dynamo_ros.core.gate_board), or "requested"
 
 
 class StopReason(NamedTuple):
