@@ -18,6 +18,10 @@ SERVO_STEP_M = 0.01
 # told to stop as well, which lasts until it is prepared anew.
 Stop = Literal["hold", "hold_and_disable"]
 
+# Half of what the xArm takes at most (its SDK and manual: 20 rad/s^2, 500 rad/s^3); MoveIt's limit is 10 too.
+ACCELERATION_RAD_S2, JERK_RAD_S3 = 10.0, 250.0
+SHAPED = ("velocity_rad_s", "acceleration_rad_s2", "jerk_rad_s3")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
@@ -29,6 +33,8 @@ class Arm:
     lower_rad: tuple[float, ...]
     upper_rad: tuple[float, ...]
     velocity_rad_s: tuple[float, ...]
+    acceleration_rad_s2: tuple[float, ...] = ()  # absent: ACCELERATION_RAD_S2 for each joint
+    jerk_rad_s3: tuple[float, ...] = ()  # absent: JERK_RAD_S3 for each joint
     workspace_lower_m: tuple[float, ...]
     workspace_upper_m: tuple[float, ...]
     speed_m_s: float
@@ -41,7 +47,9 @@ class Arm:
 
     def __post_init__(self) -> None:
         check_rate("rate_hz", self.rate_hz)
-        for name in ("lower_rad", "upper_rad", "velocity_rad_s"):
+        for name, each in (("acceleration_rad_s2", ACCELERATION_RAD_S2), ("jerk_rad_s3", JERK_RAD_S3)):
+            object.__setattr__(self, name, getattr(self, name) or (each,) * len(self.joints))
+        for name in ("lower_rad", "upper_rad", *SHAPED):
             check_length(name, getattr(self, name), len(self.joints))
         for name in ("workspace_lower_m", "workspace_upper_m"):
             check_length(name, getattr(self, name), 3)
@@ -51,7 +59,8 @@ class Arm:
             check_positive(name, getattr(self, name))
         for name in ("tracking_stop_rad", "tracking_stop_s", "stale_stop_s"):
             check_positive(name, getattr(self, name))
-        check_positive("the least of velocity_rad_s", min(self.velocity_rad_s))
+        for name in SHAPED:
+            check_positive(f"the least of {name}", min(getattr(self, name)))
 
     @property
     def period_ns(self) -> int:
