@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from dynamo_policies import __version__
-from dynamo_policies.actions import ActionSpace
+from dynamo_policies.actions import ActionSpace, action_space
 from dynamo_policies.configs import build
 from dynamo_policies.contract import Contract, parse_contract
 from dynamo_policies.decode import FrameSettings
@@ -65,6 +65,7 @@ class Bundle:
     policy: Policy
     manifest: Manifest
     digest: str
+    novelty: None = None
 
     @property
     def frames(self) -> FrameSettings:
@@ -134,7 +135,9 @@ def load_bundle(path: Path | str, *, device: str = "cpu", precision: Precision =
     encoder = encoder_from(manifest.encoder.config, tensors, where=str(folder / ENCODER))
     embedder = Embedder(encoder, manifest.cameras, device=device, precision=precision)
     _check_parts(contract, embedder.cameras, embedder.feature_size, manifest.policy)
-    space = ActionSpace(reference_rotation=manifest.reference_rotation, relative=manifest.relative)
+    space = dataclasses.replace(
+        action_space(contract, relative=manifest.relative), reference_rotation=manifest.reference_rotation
+    )
     policy = policy_kind(manifest.policy.policy).load(
         manifest.policy, read_tensors(folder / POLICY)[0], space
     )

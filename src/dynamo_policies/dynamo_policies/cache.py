@@ -29,7 +29,7 @@ from dynamo_policies.errors import DynamoError
 
 WORKERS = min(8, os.cpu_count() or 1)
 SAMPLED_BLOCKS, SAMPLE_BYTES = 8, 16 << 10  # of each file, the first and the last among them
-LAYOUT = 2  # Raise it when decoding, alignment or the files of an entry change.
+LAYOUT = 3  # Raise it when decoding, alignment or the files of an entry change.
 ARRAYS = (
     "tick_ns",
     "state",
@@ -39,6 +39,7 @@ ARRAYS = (
     "target_position",
     "target_quaternion",
     "target_gripper",
+    "target_hand",
 )
 log = logging.getLogger(__name__)
 

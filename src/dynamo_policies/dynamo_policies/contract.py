@@ -19,6 +19,7 @@ from dynamo_policies.checks import check_length, check_rate
 from dynamo_policies.configs import build, parse_yaml, read_yaml
 from dynamo_policies.errors import ConfigError, UnknownNameError
 from dynamo_policies.gates import Gates
+from dynamo_policies.hand_sink import HandSink
 from dynamo_policies.limits import QualityLimits
 from dynamo_policies.sinks import ArmSink, GripperSink
 from dynamo_policies.streams import (
@@ -53,7 +54,8 @@ class Contract:
     tasks: dict[str, Task]
     streams: dict[str, Any]
     arm: ArmSink
-    gripper: GripperSink
+    gripper: GripperSink | None = None
+    hand: HandSink | None = None
     proprioception: tuple[str, ...] = field(default=("arm", "gripper"))
     quality: QualityLimits = field(default_factory=QualityLimits)
     gates: Gates = field(default_factory=Gates)
@@ -85,6 +87,11 @@ class Contract:
         if self.arm.rate_hz < self.policy_rate_hz:
             raise ConfigError(
                 f"arm.rate_hz {self.arm.rate_hz:g} is below policy_rate_hz {self.policy_rate_hz:g}"
+            )
+        if self.hand is not None and self.hand.rate_hz > self.arm.rate_hz:
+            raise ConfigError(
+                f"hand.rate_hz {self.hand.rate_hz:g} is above arm.rate_hz {self.arm.rate_hz:g}: the hand is "
+                "commanded together with the arm"
             )
 
     @property
@@ -124,6 +131,30 @@ class Contract:
                 return name
         raise ConfigError(f"no stream measures the arm's joints {list(self.arm.joints)} in this order")
 
+    @property
+    def hand_stream(self) -> str | None:
+        """The name of the observed stream that measures the joints of the hand; None without a hand."""
+        if self.hand is None:
+            return None
+        for name, stream in self.observed.items():
+            if isinstance(stream, JointStream) and stream.joints == self.hand.joints:
+                return name
+        raise ConfigError(
+            f"no observed stream measures the hand's joints {list(self.hand.joints)} in this order"
+        )
+
+    def need_gripper(self, what: str) -> GripperSink:
+        """Return the gripper's sink; ConfigError where `what` needs a gripper and the robot has none."""
+        if self.gripper is None:
+            raise ConfigError(f"{what} needs a gripper; contract {self.name!r} has none")
+        return self.gripper
+
+    def need_hand(self, what: str) -> HandSink:
+        """Return the hand's sink; ConfigError where `what` needs a hand and the robot has none."""
+        if self.hand is None:
+            raise ConfigError(f"{what} needs a hand; contract {self.name!r} has none")
+        return self.hand
+
     def task(self, name: str) -> Task:
         """Return the task called `name`; UnknownNameError if the contract has none."""
         if name not in self.tasks:
@@ -132,7 +163,9 @@ class Contract:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that `parse_contract` turns into an equal contract."""
-        plain = dataclasses.asdict(self)
+        # What a robot has not is left out, so that contracts from before hands keep their hash.
+        absent = [name for name in ("gripper", "hand") if getattr(self, name) is None]
+        plain = {key: value for key, value in dataclasses.asdict(self).items() if key not in absent}
         plain["streams"] = {
             name: {"kind": kind_of(stream), **dataclasses.asdict(stream)}
             for name, stream in self.streams.items()

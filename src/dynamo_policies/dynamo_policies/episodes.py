@@ -7,7 +7,7 @@ that ticks select are decoded.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,6 @@ from dynamo_policies.streams import JointStream, PoseStream, Stream
 from dynamo_policies.tracks import IntArray, Track, read_images, read_tracks
 
 LONGEST_NS = 24 * 3600 * 10**9
-TARGET_STREAMS: dict[str, type[Stream]] = {"target_pose": PoseStream, "target_gripper": JointStream}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +46,13 @@ class Episode:
     measured_quaternion: FloatArray  # (T, 4) x y z w
     target_position: FloatArray  # (T, 3) m, commanded for one period after the tick
     target_quaternion: FloatArray  # (T, 4) x y z w
-    target_gripper: FloatArray  # (T,) 0 open to 1 closed
+    target_gripper: FloatArray  # (T,) 0 open to 1 closed; 0 without a gripper
+    # (T, H) rad in the order of contract.hand.joints; H is 0 without a hand.
+    target_hand: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+
+    def __post_init__(self) -> None:
+        if not self.target_hand.size:
+            object.__setattr__(self, "target_hand", np.zeros((len(self.tick_ns), 0)))
 
     def __len__(self) -> int:
         return len(self.tick_ns)
@@ -83,7 +88,8 @@ def load_episode(path: Path | str, frames: FrameSettings, contract: Contract | N
     state = np.concatenate([tracks[name].values(ticks) for name in contract.proprioception], axis=1)
     state = state.astype(np.float32)
     position, quaternion = tool_poses(contract, state)
-    pose, gripper = (tracks[name].values(ticks + contract.period_ns) for name in TARGET_STREAMS)
+    targets = {name: tracks[name].values(ticks + contract.period_ns) for name in target_streams(contract)}
+    pose = targets["target_pose"]
     return Episode(
         path=info.path,
         task=info.task,
@@ -97,8 +103,19 @@ def load_episode(path: Path | str, frames: FrameSettings, contract: Contract | N
         measured_quaternion=quaternion,
         target_position=pose[:, :3],
         target_quaternion=pose[:, 3:],
-        target_gripper=gripper[:, 0],
+        target_gripper=targets["target_gripper"][:, 0] if contract.gripper else np.zeros(len(ticks)),
+        target_hand=targets.get("target_hand", np.zeros((len(ticks), 0))),
     )
+
+
+def target_streams(contract: Contract) -> dict[str, type[Stream]]:
+    """Return the streams that hold what was commanded, by name: of the pose, and of what the arm carries."""
+    kinds: dict[str, type[Stream]] = {"target_pose": PoseStream}
+    if contract.gripper is not None:
+        kinds["target_gripper"] = JointStream
+    if contract.hand is not None:
+        kinds["target_hand"] = JointStream
+    return kinds
 
 
 def check_span(path: Path | str, tracks: dict[str, Track]) -> None:
@@ -135,9 +152,9 @@ def _all_fresh(contract: Contract, tracks: dict[str, Track], ticks: IntArray) ->
 
 
 def _have_targets(contract: Contract, tracks: dict[str, Track], times: IntArray) -> npt.NDArray[np.bool_]:
-    """Return at which of `times` both targets are fresh and still being recorded."""
+    """Return at which of `times` all targets are fresh and still being recorded."""
     have = np.ones(len(times), dtype=np.bool_)
-    for name in TARGET_STREAMS:
+    for name in target_streams(contract):
         track = tracks[name]
         last = int(track.stamps[-1]) if len(track.stamps) else 0
         # Past the last target it is not known what would have been commanded; one of its own periods is due.
@@ -147,7 +164,7 @@ def _have_targets(contract: Contract, tracks: dict[str, Track], times: IntArray)
 
 
 def _check_targets(contract: Contract) -> None:
-    for name, kind in TARGET_STREAMS.items():
+    for name, kind in target_streams(contract).items():
         stream = contract.streams.get(name)
         if not isinstance(stream, kind) or stream.role != "action":
             actions = [key for key, other in contract.streams.items() if other.role == "action"]
@@ -155,3 +172,8 @@ def _check_targets(contract: Contract) -> None:
                 f"an episode needs the stream {name!r}, a {kind.__name__} of role action; "
                 f"streams of role action are {actions}"
             )
+    hand = contract.streams.get("target_hand")
+    if contract.hand is not None and isinstance(hand, JointStream) and hand.joints != contract.hand.joints:
+        raise ConfigError(
+            f"target_hand has joints {list(hand.joints)}, the hand {list(contract.hand.joints)}"
+        )

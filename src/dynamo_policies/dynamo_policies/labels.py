@@ -7,21 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dynamo_policies.actions import ActionSpace, chunks
+from dynamo_policies.actions import action_space, chunks
 from dynamo_policies.episodes import Episode
 
 SMALLEST_DEVIATION = 1e-6  # a number that never changes becomes 0, not noise
 
 
 def action_labels(episodes: Sequence[Episode], *, relative: bool) -> list[npt.NDArray[np.float32]]:
-    """Return each episode's actions (T, 7), standardised over the valid ticks of all `episodes`.
+    """Return each episode's actions (T, A), standardised over the valid ticks of all `episodes`.
 
     The action of a tick is the target commanded for one period later, `relative` to the measured pose or in
     the base frame. Metres, radians and the gripper's opening would weigh differently as they are; whether the
     paper's authors scale them is not stated.
     """
     contract = episodes[0].contract
-    space = ActionSpace(reference_rotation=contract.reference_rotation, relative=relative)
+    space = action_space(contract, relative=relative)
     actions = [chunks(episode, 1, space)[0][:, 0] for episode in episodes]
     valid = np.concatenate([one[episode.valid] for one, episode in zip(actions, episodes, strict=True)])
     deviation = valid.std(axis=0)

@@ -51,8 +51,10 @@ class Pose(NamedTuple):
 class Target(NamedTuple):
     """Where the tool and the gripper should be: what a person or a policy commands.
 
-    `gripper` runs from 0 (open) to 1 (closed).
+    `gripper` runs from 0 (open) to 1 (closed); it is 0 where there is none. `hand` is (16,) rad in the order
+    of contract.hand.joints, None where there is no hand or nothing is wanted of it.
     """
 
     pose: Pose
     gripper: float
+    hand: FloatArray | None = None

@@ -20,7 +20,7 @@ CHUNK = 1000  # files in a folder
 DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 EPISODES = "meta/episodes/chunk-000/file-000.parquet"
-ACTION_NAMES = ("x", "y", "z", "qx", "qy", "qz", "qw", "gripper")
+POSE_NAMES = ("x", "y", "z", "qx", "qy", "qz", "qw")
 PIXELS_FOR_STATISTICS = 20  # images of an episode
 Table = dict[str, npt.NDArray[Any]]
 
@@ -78,8 +78,13 @@ def _pooled(rows: list[dict[str, Any]], camera: str) -> dict[str, Any]:
     }
 
 
+def _action_names(contract: Contract) -> list[str]:
+    gripper = [] if contract.gripper is None else ["gripper"]
+    return [*POSE_NAMES, *gripper, *(contract.hand.joints if contract.hand else ())]
+
+
 def _features(contract: Contract, table: Table) -> dict[str, Any]:
-    names = {"observation.state": list(contract.state_names), "action": list(ACTION_NAMES)}
+    names = {"observation.state": list(contract.state_names), "action": _action_names(contract)}
     features: dict[str, Any] = {
         name: {"dtype": str(values.dtype), "shape": list(values.shape[1:]) or [1], "names": names.get(name)}
         for name, values in table.items()

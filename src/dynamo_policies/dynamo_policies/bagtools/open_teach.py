@@ -185,7 +185,8 @@ def _gripper_stream(contract: Contract) -> str:
 
 def _measured_gripper(contract: Contract, positions: FloatArray) -> FloatArray:
     closed = 1.0 - positions.reshape(-1, 1) / GRIPPER_OPEN
-    return contract.gripper.open + (contract.gripper.closed - contract.gripper.open) * closed
+    gripper = contract.need_gripper("an Open-Teach recording of an xArm")
+    return gripper.open + (gripper.closed - gripper.open) * closed
 
 
 def _poses(folder: Path, values: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from dynamo_policies.actions import ActionSpace
+from dynamo_policies.actions import ActionSpace, action_space
 from dynamo_policies.bags import BagInfo
 from dynamo_policies.cli.command import Command
 from dynamo_policies.cli.learning import (
@@ -56,7 +56,7 @@ def _run(arguments: argparse.Namespace) -> int:
         console.print("note: the encoder was pretrained on bags of another contract")
     episodes = read_episodes(infos, encoder.record.config.frames, arguments.cache, console)
     embedder = Embedder(encoder.encoder, tuple(contract.cameras), device=device)
-    space = ActionSpace(reference_rotation=contract.reference_rotation, relative=config.relative)
+    space = action_space(contract, relative=config.relative)
     demonstrations = [
         demonstrate(episode, features, space, config.horizon)
         for episode, features in zip(episodes, _embed(embedder, episodes, console), strict=True)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dynamo_policies.actions import ActionSpace, chunks
+from dynamo_policies.actions import ACTION_SIZE, ActionSpace, chunks
 from dynamo_policies.episodes import Episode
 from dynamo_policies.errors import ConfigError, UnknownNameError
 
@@ -48,6 +48,7 @@ class PolicyRecord:
     tasks: tuple[str, ...]
     feature_size: int
     state_size: int
+    action_size: int = ACTION_SIZE
 
 
 class Policy(Protocol):

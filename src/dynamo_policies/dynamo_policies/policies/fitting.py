@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from dynamo_policies.actions import ActionSpace
+from dynamo_policies.actions import POSE_SIZE, ActionSpace
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.policies.base import (
     Demonstration,
@@ -61,6 +61,7 @@ def fit_policy(
         tasks=tasks,
         feature_size=demonstrations[0].features.shape[1],
         state_size=demonstrations[0].state.shape[1],
+        action_size=space.size,
     )
 
     def fit(chosen: Sequence[Demonstration]) -> Policy:
@@ -87,13 +88,19 @@ def last_of_each_task(demonstrations: Sequence[Demonstration], share: float) -> 
 
 
 def chunk_errors(policy: Policy, demonstrations: Sequence[Demonstration]) -> dict[str, float]:
-    """Return the mean absolute error of chunks: position (mm), rotation vector (rad), gripper (0..1)."""
+    """Return the mean absolute error of chunks: position (mm), rotation and hand (rad), gripper (0..1).
+
+    Gripper and hand are there where the robot has them.
+    """
     errors = np.concatenate([_absolute_errors(policy, demonstration) for demonstration in demonstrations])
     means = errors.mean(axis=0)
+    space = policy.space
+    of_hand = means[POSE_SIZE + space.grippers :]
     return {
         "held_out_position_mm": float(1000.0 * means[:3].mean()),
-        "held_out_rotation_rad": float(means[3:6].mean()),
-        "held_out_gripper": float(means[6]),
+        "held_out_rotation_rad": float(means[3:POSE_SIZE].mean()),
+        **({"held_out_gripper": float(means[POSE_SIZE])} if space.grippers else {}),
+        **({"held_out_hand_rad": float(of_hand.mean())} if space.hand_joints else {}),
     }
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dynamo_policies.actions import ACTION_SIZE, ActionSpace
+from dynamo_policies.actions import ActionSpace
 from dynamo_policies.configs import build
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.policies.base import (
@@ -118,7 +118,7 @@ def load_knn(record: PolicyRecord, tensors: Mapping[str, Tensor], space: ActionS
     memory = Memory(
         torch.zeros(count, config.window * record.feature_size),
         torch.zeros(count, dtype=torch.int64),
-        torch.zeros(count, config.horizon, ACTION_SIZE),
+        torch.zeros(count, config.horizon, record.action_size),
     )
     scaling = Scaling(record.feature_size)
     fill(nn.ModuleDict({"memory": memory, "scaling": scaling}), tensors, where="policy")

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dynamo_policies.actions import ACTION_SIZE, ActionSpace
+from dynamo_policies.actions import ActionSpace
 from dynamo_policies.configs import build
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.policies.base import (
@@ -62,11 +62,11 @@ class MlpNet(nn.Module):
         self.tasks = len(record.tasks)
         self.features = Scaling(record.feature_size)
         self.state = Scaling(record.state_size)
-        self.actions = Scaling(ACTION_SIZE)
+        self.actions = Scaling(record.action_size)
         read = record.feature_size + (record.state_size if config.proprioception == "noisy" else 0)
         sizes = [config.window * read + self.tasks, *[config.width] * config.depth]
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
-        self.write = nn.Linear(config.width, config.horizon * ACTION_SIZE)
+        self.write = nn.Linear(config.width, config.horizon * record.action_size)
 
     def forward(self, features: Tensor, state: Tensor, tasks: Tensor) -> Tensor:
         """Return actions (N, K, A) in their own units."""
@@ -83,7 +83,7 @@ class MlpNet(nn.Module):
         x = torch.cat([torch.cat(inputs, dim=-1).flatten(1), one_hot], dim=-1)
         for layer in self.hidden:
             x = functional.relu(layer(x))
-        return self.write(x).unflatten(-1, (self.config.horizon, ACTION_SIZE))  # type: ignore[no-any-return]  # torch's stubs
+        return self.write(x).unflatten(-1, (self.config.horizon, -1))  # type: ignore[no-any-return]  # torch's stubs
 
     def draw(self, generator: torch.Generator) -> None:
         """Draw the first weights as torch's Linear does, but out of `generator`."""
@@ -143,7 +143,7 @@ def fit_mlp(
         chosen = torch.randint(len(samples), (config.batch,), generator=random).to(device)
         rows, mask = samples.windows[chosen], samples.mask[chosen][..., None]
         given = net.standard(samples.features[rows], samples.state[rows], samples.tasks[chosen], noise)
-        loss = ((given - targets[chosen]).abs() * mask).sum() / (mask.sum() * ACTION_SIZE)
+        loss = ((given - targets[chosen]).abs() * mask).sum() / (mask.sum() * record.action_size)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's stubs
         optimiser.step()

@@ -12,7 +12,8 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.kinematics import chain
 from dynamo_policies.observation import Pose, Target
-from dynamo_ros.core.gripper import GripperTrigger
+from dynamo_ros.core.gripper import gripper_trigger
+from dynamo_ros.core.hand_limiter import HandError, hand_follower
 from dynamo_ros.core.ik import IkError, InverseKinematics
 from dynamo_ros.core.limiter import Limiter, is_finite
 
@@ -39,6 +40,7 @@ class ArmCommand(NamedTuple):
     target: Target  # where `joints` put the tool; the gripper is 0 or 1 once a clear wish has come
     gripper: float | None  # a goal for the gripper's driver, None where nothing changes
     clipped: tuple[str, ...]  # the limits that were applied, by name
+    hand: FloatArray | None = None  # (16,) rad in the order of contract.hand.joints, None: nothing is due
 
 
 class Commander:
@@ -54,7 +56,8 @@ class Commander:
         self._chain, self._tool_offset_m = chain(contract.kinematics), contract.tool_offset_m
         self._max_age_ns = contract.streams[contract.arm_stream].max_age_ns
         self._limiter, self._ik = Limiter(contract), InverseKinematics(contract)
-        self._gripper = GripperTrigger(contract.gripper)
+        self._gripper = gripper_trigger(contract.gripper)
+        self._hand = hand_follower(contract)
         self._stopped: StopReason | None = None
         self._started = self._hold_due = False
 
@@ -86,6 +89,7 @@ class Commander:
             raise StoppedError(f"can't start at joints {joints.tolist()}, which are not finite")
         self._ik.reset(joints)
         self._gripper.forget()
+        self._hand.start(now_ns)
         self._joints, self._pose = joints, self.forward(joints)
         self._goal: Pose | None = None  # None: hold, or jog
         self._jog: FloatArray | None = None  # velocities, until `_at_ns`
@@ -122,10 +126,16 @@ class Commander:
         if not is_finite(target):
             self.stop(f"target is not finite: {target}", kind="non_finite")
             return
+        self._hand.aim(target.hand, at_ns)
         limited, self._aim_clipped = self._limiter.workspace(target)
         self._goal, self._jog, self._at_ns = limited.pose, None, at_ns
         self._goal_wish = limited.gripper
         self._wish = limited.gripper if self._wish is None else self._wish
+
+    def aim_hand(self, joints: npt.ArrayLike, at_ns: int) -> None:
+        """Move the hand alone so as to be at `joints` (16,) rad at `at_ns`; the arm goes on as told."""
+        if self.started:
+            self._hand.aim(joints, at_ns)
 
     def jog(self, velocity_rad_s: npt.ArrayLike, gripper: float, until_ns: int) -> None:
         """Move the joints at these velocities (J,) until `until_ns`, as all limits allow, then hold.
@@ -144,6 +154,11 @@ class Commander:
     def hold(self) -> None:
         """Repeat the last joints until the next `aim` or `jog`; not even the redundant joint moves."""
         self._goal = self._jog = None
+        self._hand.hold()
+
+    def observe_hand(self, measured: npt.ArrayLike, stamp_ns: int) -> None:
+        """Take note of the hand's measured joints (16,) rad; pressing on something is no reason to stop."""
+        self._hand.observe(measured, stamp_ns)
 
     def observe(self, measured_q: npt.ArrayLike, stamp_ns: int) -> None:
         """Take note of the measured joints (J,) rad; a lasting difference from the commanded ones stops."""
@@ -180,8 +195,20 @@ class Commander:
         self._now_ns = now_ns
         command: ArmCommand | None = None
         if self._stopped is None:
-            command = self._advance(fraction, dt_ns / 1e9)
+            command = self._with_hand(self._advance(fraction, dt_ns / 1e9))
         return command if self._stopped is None else self._held()
+
+    def _with_hand(self, command: ArmCommand | None) -> ArmCommand | None:
+        """Return `command` with what is due for the hand; what stops the hand stops the arm."""
+        if command is None:
+            return None
+        try:
+            joints, clipped = self._hand.step(self._now_ns)
+        except HandError as error:
+            self.stop(str(error), kind="hand")
+            return None
+        target = command.target._replace(hand=joints)
+        return command._replace(target=target, hand=joints, clipped=(*command.clipped, *clipped))
 
     def _missing(self) -> bool:
         """Return whether the measured joints are too old to move by; stop if they have been for too long."""
@@ -245,8 +272,8 @@ class Commander:
         if not self._hold_due:
             return None
         self._hold_due = False
-        target = Target(self.forward(self._measured), self._gripper_state())
-        return ArmCommand(self._measured, target, None, ("stop",))
+        target = Target(self.forward(self._measured), self._gripper_state(), self._hand.held)
+        return ArmCommand(self._measured, target, None, ("stop",), self._hand.held)
 
 
 def _fraction(dt_ns: int, remaining_ns: int) -> float:

@@ -34,6 +34,24 @@ class GripperTrigger:
         return self._sent_ns is not None and 0 <= now_ns - self._sent_ns < self._interval_ns
 
 
+class NoGripper:
+    """At the place of a GripperTrigger where the robot has no gripper: never a goal."""
+
+    closed: bool | None = None
+
+    def forget(self) -> None:
+        """Do nothing."""
+
+    def goal(self, wish: float, now_ns: int) -> float | None:  # noqa: ARG002 (as a GripperTrigger's)
+        """Return None."""
+        return None
+
+
+def gripper_trigger(sink: GripperSink | None) -> GripperTrigger | NoGripper:
+    """Return what sends goals to the gripper of `sink`."""
+    return NoGripper() if sink is None else GripperTrigger(sink)
+
+
 class PendingGoal:
     """A goal until somebody takes it: the gripper's driver may be away for a moment.
 

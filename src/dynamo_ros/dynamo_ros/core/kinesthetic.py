@@ -35,7 +35,8 @@ class Kinesthetic:
         self._forward = Commander(contract).forward
         self._stale_ns = round(contract.arm.stale_stop_s * 1e9)
         self._max_age_ns = contract.streams[contract.arm_stream].max_age_ns or self._stale_ns
-        self._sink, self._gripper = contract.gripper, GripperTrigger(contract.gripper)
+        self._sink = contract.need_gripper("kinesthetic teaching")
+        self._gripper = GripperTrigger(self._sink)
         self._joints: FloatArray | None = None
         self._joints_ns = 0
         self._closed = False

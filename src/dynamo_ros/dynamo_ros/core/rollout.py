@@ -13,8 +13,9 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.decode import FrameSettings, resize
 from dynamo_policies.observation import Sample
 from dynamo_ros.core.commander import ArmCommand
-from dynamo_ros.core.runner import Plan, Runner
-from dynamo_ros.core.station import Station, StationOutcome
+from dynamo_ros.core.plans import Plan
+from dynamo_ros.core.runner import Runner
+from dynamo_ros.core.station import HandStation, Station, StationOutcome
 
 Images = dict[str, npt.NDArray[np.uint8]]
 # After a reset the station runs this long before the policy begins, so that every stream has spoken.
@@ -98,6 +99,8 @@ class _Attempt:
         self._station.command_arm(command.joints[None], [self._runner.contract.arm.period_ns / 1e9])
         if command.gripper is not None:
             self._station.command_gripper(command.gripper)
+        if command.hand is not None and isinstance(self._station, HandStation):
+            self._station.command_hand(command.hand)
 
     def _think(self, now_ns: int) -> None:
         if not self._waiting and (work := self._runner.due(now_ns)) is not None:

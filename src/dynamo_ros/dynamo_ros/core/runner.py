@@ -3,77 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from dynamo_policies.align import Aligner
 from dynamo_policies.contract import Contract
-from dynamo_policies.errors import ConfigError, DynamoError, UnknownNameError
-from dynamo_policies.observation import Observation, Sample, Target
-from dynamo_policies.streams import JointStream
+from dynamo_policies.errors import DynamoError, UnknownNameError
+from dynamo_policies.observation import Observation, Pose, Sample, Target
 from dynamo_ros.core.chunks import ChunkBlender
 from dynamo_ros.core.commander import ArmCommand, Commander, StopReason
 from dynamo_ros.core.deployable import Deployable
+from dynamo_ros.core.gate_board import GateBoard
 from dynamo_ros.core.limiter import is_finite
+from dynamo_ros.core.plans import Counts, Episode, Plan, Work
+from dynamo_ros.core.slow import apart, within
+from dynamo_ros.core.takeover import Aim, Holder, Takeover
+from dynamo_ros.core.thinker import Thinker
 from dynamo_ros.core.timings import Timings
-from dynamo_ros.core.window import Frame, Window
+from dynamo_ros.core.window import Window
 
 
 class RunnerError(DynamoError):
     """A policy can't be started."""
 
 
-class Episode(NamedTuple):
-    """One attempt at a task, with the last observations."""
-
-    task: str
-    window: Window
-
-
-class Work(NamedTuple):
-    """One observation to act upon, taken from the streams and safe to hand to another thread."""
-
-    episode: Episode
-    observation: Observation
-
-
-class Plan(NamedTuple):
-    """What came of a Work: targets for the periods after its tick, or why there are none."""
-
-    episode: Episode
-    tick_ns: int
-    targets: tuple[Target, ...]
-    stale: tuple[str, ...] = ()
-    fault: str | None = None  # what must stop the arm
-
-
-@dataclass
-class Counts:
-    """What happened since `begin`."""
-
-    planned: int = 0
-    skipped: int = 0  # ticks passed over because inference was busy
-    stale: int = 0  # ticks with a stale stream
-    late: int = 0  # plans that came after the last of their targets
-
-
 class Runner:
-    """Runs one bundle. All but `infer` belongs to one thread; `infer` may run on another."""
+    """Runs one bundle. All but `infer` belongs to one thread; `infer` may run on another.
 
-    def __init__(self, bundle: Deployable, *, clock_ns: Callable[[], int]) -> None:
-        self.contract = bundle.contract
+    What the gates of the contract are told goes to `gates`; what a person targets in mid-run, to `takeover`.
+    """
+
+    def __init__(
+        self, bundle: Deployable, *, clock_ns: Callable[[], int], contract: Contract | None = None
+    ) -> None:
+        """Run `bundle` by the limits and gates of `contract`, by those that it was made with if None."""
+        self.contract = bundle.contract if contract is None else contract
         self._bundle = bundle
         self._aligner, self._commander = Aligner(self.contract), Commander(self.contract)
         self._blender = ChunkBlender(self.contract.period_ns)
-        self._arm_entries = _entries_of_arm(self.contract)
+        self._hand_stream = self.contract.hand_stream
         self._episode: Episode | None = None
         self._tick_ns = 0
         self._arm: Sample | None = None
-        self._stale_since_ns: int | None = None
+        self._pose: Pose | None = None  # the commanded one
+        self._holder: Holder = "nobody"
         self.counts, self.timings = Counts(), Timings(clock_ns)
+        self._thinker = Thinker(bundle, self.timings, self._commander.forward)
+        self.infer, self.warm_up = self._thinker.infer, self._thinker.warm_up
+        self.gates = GateBoard(self.contract)
+        self.takeover = Takeover(self.contract.gates.takeover, self.contract.arm.period_ns)
+        self.seen: tuple[Observation, Plan] | None = None  # what was acted upon last
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -90,25 +70,63 @@ class Runner:
         """Whether it commands: between `begin` and `finish`, and not stopped."""
         return self._commander.started
 
+    @property
+    def authority(self) -> Holder:
+        """Who moves the arm."""
+        return self._holder if self.running else "nobody"
+
+    def preview(self, task: str, now_ns: int) -> Work:
+        """Return the present observation, to be inferred and shown to `check_first` before `begin`.
+
+        Raises:
+            UnknownNameError: the bundle was not made for `task`.
+            RunnerError: a stream is stale.
+        """
+        self._check_task(task)
+        observation = self._aligner.observe(now_ns)
+        if observation.stale:
+            topics = [f"{name} on {self.contract.streams[name].topic}" for name in observation.stale]
+            raise RunnerError(f"can't begin: no fresh {', '.join(topics)}")
+        self._bundle.policy.reset()
+        return Work(self._new_episode(task), observation)
+
+    def check_first(self, plan: Plan, now_ns: int) -> None:
+        """Raise RunnerError where the first action of `plan` is too far from the measured tool, or none."""
+        if plan.fault is not None or not plan.targets:
+            raise RunnerError(f"can't begin: {plan.fault or 'the policy gives no action'}")
+        target, limits = plan.targets[0], self.contract.gates.first_action
+        if not is_finite(target):
+            raise RunnerError(f"can't begin: the first action is not finite: {target}")
+        metres, radians = apart(target.pose, self._commander.forward(self._fresh_joints(now_ns)))
+        if metres > limits.within_m or radians > limits.within_rad:
+            raise RunnerError(
+                f"can't begin: the first action is {metres:.3f} m and {radians:.2f} rad from the arm; "
+                f"at most {limits.within_m:g} m and {limits.within_rad:g} rad are possible"
+            )
+
     def begin(self, task: str, now_ns: int) -> None:
         """Start an episode of `task` where the arm is; no `infer` may be going on.
 
         Raises:
             UnknownNameError: the bundle was not made for `task`.
-            RunnerError: there is no fresh measurement of the arm.
+            RunnerError: there is no fresh measurement of the arm, or a gate is against it.
             StoppedError: a stop is latched.
         """
-        if task not in self._bundle.tasks:
-            raise UnknownNameError("task", task, self._bundle.tasks)
-        self._commander.start(self._fresh_joints(now_ns), now_ns)
+        self._check_task(task)
+        joints = self._fresh_joints(now_ns)
+        self.gates.reset(now_ns)
+        if refusal := self.gates.refusal(now_ns):
+            raise RunnerError(f"can't begin: {refusal}")
+        self._commander.start(joints, now_ns)
         self._bundle.policy.reset()
-        self._episode = Episode(task, Window(self._bundle.policy.window, self.contract.period_ns))
+        self._episode, self._pose = self._new_episode(task), self._commander.forward(joints)
         # The first tick is the first one at or after now.
         self._tick_ns = (
             -(-now_ns // self.contract.period_ns) * self.contract.period_ns - self.contract.period_ns
         )
         self._blender.clear()
-        self._stale_since_ns, self.counts = None, Counts()
+        self.takeover.forget()
+        self._holder, self.counts = "policy", Counts()
 
     def ready(self, now_ns: int) -> bool:
         """Return whether every observed stream is fresh, so that it makes sense to begin."""
@@ -122,25 +140,27 @@ class Runner:
     def push(self, sample: Sample) -> None:
         """Take a decoded sample of any stream of the contract."""
         self._aligner.push(sample)
+        self.gates.unreadable.clear(sample.stream)
+        if sample.stream in self.gates.stale:
+            self.gates.stale[sample.stream].saw(sample.stamp_ns)
         if sample.stream == self.contract.arm_stream:
             self._arm = sample
             self._commander.observe(sample.value, sample.stamp_ns)
+        elif sample.stream == self._hand_stream:
+            self._commander.observe_hand(sample.value, sample.stamp_ns)
 
-    def warm_up(self) -> None:
-        """Run the networks once on nothing, so that the first tick does not take longer than the others."""
-        size, window = self._bundle.frames.size, self._bundle.policy.window
-        features = self._bundle.embedder.embed(
-            {name: np.zeros((size, size, 3), np.uint8) for name in self.contract.cameras}
-        )
-        state = np.zeros((window, len(self.contract.state_names)), np.float32)
-        self._bundle.policy.act(np.tile(features, (window, 1)), state, self._bundle.tasks[0])
-        self._bundle.policy.reset()
+    def refuse(self, stream: str, problem: str) -> None:
+        """Take note of a message of `stream` that does not fit the contract."""
+        self.gates.unreadable.report(problem, of=stream)
 
-    def reset_clock(self) -> None:
-        """Forget all samples: the clock has jumped back."""
-        self.finish()
+    def reset_clock(self) -> ArmCommand | None:
+        """Forget all samples: the clock has jumped back. Returns what `finish` does."""
+        last = self.finish()
         self._aligner.reset()
+        for gate in self.gates.stale.values():
+            gate.forget()
         self._arm = None
+        return last
 
     def due(self, now_ns: int) -> Work | None:
         """Return the newest observation that is due and was not handed out, None if there is none.
@@ -156,34 +176,24 @@ class Runner:
         with self.timings.measure("align"):
             return Work(self._episode, self._aligner.observe(tick_ns))
 
-    def infer(self, work: Work) -> Plan:
-        """Return the targets for an observation. Pure compute, but for the episode's window."""
-        episode, (tick_ns, images, state, stale) = work
-        if stale:
-            return Plan(episode, tick_ns, (), stale=stale)
-        with self.timings.measure("encode"):
-            frame = Frame(tick_ns, self._bundle.embedder.embed(images), state)
-        features, states = episode.window.add(frame)
-        with self.timings.measure("policy"):
-            actions = self._bundle.policy.act(features, states, episode.task)
-        if not np.isfinite(actions).all():
-            return Plan(episode, tick_ns, (), fault="the policy's action is not finite")
-        with self.timings.measure("shape"):
-            anchor = self._commander.forward(state[self._arm_entries].astype(np.float64))
-            return Plan(episode, tick_ns, tuple(self._bundle.actions.decode(actions, anchor)))
-
     def accept(self, plan: Plan, now_ns: int) -> None:
         """Act by `plan` from now on; one of an earlier episode or whose targets are all past is dropped."""
         if plan.episode is not self._episode or not self.running:
             return
+        if plan.nearest is not None:
+            self.gates.novelty.saw(plan.nearest.ratio)
         if plan.stale:
-            self._hold_for(plan)
+            self.counts.stale += 1
+            self._blender.clear()
+            self.gates.plan.heard(plan.tick_ns)
         elif plan.fault is not None or not all(is_finite(target) for target in plan.targets):
-            self._commander.stop(plan.fault or "a target of the policy is not finite", kind="non_finite")
+            self._blender.clear()
+            self.gates.non_finite.report(plan.fault or "a target of the policy is not finite")
         elif plan.tick_ns + len(plan.targets) * self.contract.period_ns < now_ns:
             self.counts.late += 1
         else:
-            self._stale_since_ns = None
+            self.gates.plan.heard(plan.tick_ns)
+            self.gates.non_finite.clear()
             self.counts.planned += 1
             self._blender.add(plan.tick_ns, plan.targets)
 
@@ -193,29 +203,75 @@ class Runner:
         Where no chunk reaches, the arm holds.
         """
         if self.running:
-            at_ns = -(-now_ns // self.contract.period_ns) * self.contract.period_ns
-            target = self._blender.at(at_ns)
-            if target is None:
-                self._commander.hold()
-            else:
-                self._commander.aim(target, at_ns)
-        return self._commander.step(now_ns)
+            self._steer(now_ns)
+        command = self._commander.step(now_ns)
+        self._pose = self._pose if command is None else command.target.pose
+        return command
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str, *, kind: str = "requested") -> None:
         """Stop the arm until `rearm`."""
-        self._commander.stop(reason)
+        self._commander.stop(reason, kind=kind)
+
+    def estop(self, *, pressed: bool) -> None:
+        """Take note of the software e-stop: a press stops, whether or not anything moves."""
+        self.gates.estop.saw(pressed)
+        if pressed:
+            self.stop(f"e-stop on {self.contract.gates.estop.topic}", kind="estop")
 
     def rearm(self) -> None:
-        """Clear the stop; nothing moves before `begin`."""
+        """Clear the stop; nothing moves before `begin`.
+
+        Raises:
+            RunnerError: the e-stop is still pressed.
+        """
+        if self.gates.estop.pressed:
+            raise RunnerError(f"the e-stop on {self.contract.gates.estop.topic} is still pressed")
         self._commander.clear()
 
-    def _hold_for(self, plan: Plan) -> None:
-        """Hold while a stream is stale; stop once it has been for `stale_stop_s`."""
-        self.counts.stale += 1
+    def _steer(self, now_ns: int) -> None:
+        """Do what a person or the policy wants and all gates allow."""
+        person = self.takeover.lead(now_ns)
+        self._pass_to("policy" if person is None else "person", now_ns)
+        verdict, kind = self.gates.check(now_ns, guarding="policy" if person is None else "arm")
+        if verdict.reaction == "stop":
+            self._commander.stop(verdict.text, kind=kind)
+            return
+        aim = self._planned(now_ns) if person is None else person
+        if verdict.reaction == "hold" or aim is None:
+            self._commander.hold()
+        elif verdict.reaction == "slow":
+            self._commander.aim(self._slowly(aim.target), now_ns + self.contract.period_ns)
+        else:
+            self._commander.aim(aim.target, aim.at_ns)
+
+    def _pass_to(self, holder: Holder, now_ns: int) -> None:
+        """Hand the arm over, if it is not there already: what was planned before counts no longer."""
+        if holder == self._holder or self._episode is None:
+            return
+        self.counts.takeovers += holder == "person"
+        self._holder, self._episode = holder, self._new_episode(self._episode.task, self._episode.window)
         self._blender.clear()
-        self._stale_since_ns = plan.tick_ns if self._stale_since_ns is None else self._stale_since_ns
-        if plan.tick_ns - self._stale_since_ns >= self.contract.arm.stale_stop_s * 1e9:
-            self._commander.stop(f"stale: {', '.join(plan.stale)}", kind="stale")
+        self.gates.plan.reset(now_ns)
+        self.gates.novelty.reset(now_ns)
+
+    def _planned(self, now_ns: int) -> Aim | None:
+        at_ns = -(-now_ns // self.contract.period_ns) * self.contract.period_ns
+        target = self._blender.at(at_ns)
+        return None if target is None else Aim(target, at_ns)
+
+    def _slowly(self, target: Target) -> Target:
+        assert self._pose is not None
+        its, period_s = self.contract.gates, self.contract.period_ns / 1e9
+        return within(self._pose, target, metres=its.slow_m_s * period_s, radians=its.slow_rad_s * period_s)
+
+    def _new_episode(self, task: str, window: Window | None = None) -> Episode:
+        if window is None:
+            window = Window(self._bundle.policy.window, self.contract.period_ns)
+        return Episode(task, window)
+
+    def _check_task(self, task: str) -> None:
+        if task not in self._bundle.tasks:
+            raise UnknownNameError("task", task, self._bundle.tasks)
 
     def _fresh_joints(self, now_ns: int) -> npt.NDArray[np.float64]:
         stream = self.contract.streams[self.contract.arm_stream]
@@ -228,15 +284,3 @@ class Runner:
                 f"at most {stream.max_age_ms:g} ms is possible"
             )
         return self._arm.value.astype(np.float64)
-
-
-def _entries_of_arm(contract: Contract) -> slice:
-    """Return where an observation's state holds the arm's joints."""
-    start = 0
-    for name in contract.proprioception:
-        stream = contract.streams[name]
-        assert isinstance(stream, JointStream)
-        if name == contract.arm_stream:
-            return slice(start, start + len(stream.joints))
-        start += len(stream.joints)
-    raise ConfigError(f"proprioception {list(contract.proprioception)} must hold {contract.arm_stream!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,14 @@ class StationOutcome(NamedTuple):
     done: bool  # success, failure or time limit
     reason: str  # why it is done, or an empty string
     elapsed_s: float  # since the reset
+
+
+@runtime_checkable
+class HandStation(Protocol):
+    """What a station with a hand has besides."""
+
+    def command_hand(self, positions: npt.ArrayLike) -> None:
+        """Send the hand to positions (16,), rad, in the order of contract.hand.joints."""
 
 
 class Station(Protocol):

@@ -37,7 +37,8 @@ class Teleoperation:
         self._period_ns, self._silence_ns = contract.arm.period_ns, silence_ns
         self._measured: FloatArray | None = None
         self._measured_ns = 0
-        self._gripper: float | None = None
+        # A robot without a gripper waits for no wish of one.
+        self._gripper = None if contract.gripper is not None else 0.0
         self._target_ns: int | None = None
         self.engagement: Engagement = "idle"
 
@@ -66,6 +67,21 @@ class Teleoperation:
         ahead_ns = min(max(interval_ns, self._period_ns), SLOWEST_INTERVAL_NS)
         self._target_ns = now_ns
         self._commander.aim(Target(pose, self._gripper), now_ns + ahead_ns)
+
+    def observe_hand(self, joints: npt.ArrayLike, stamp_ns: int) -> None:
+        """Take note of the hand's measured joints (16,) rad."""
+        self._commander.observe_hand(joints, stamp_ns)
+
+    def aim_hand(self, joints: npt.ArrayLike, now_ns: int) -> None:
+        """Take the hand's target (16,) rad that arrived at `now_ns`; engage if that has not been done.
+
+        Without a target of the tool's the arm holds meanwhile.
+        """
+        if not self._engage(now_ns):
+            return
+        ahead_ns = self._period_ns if self._target_ns is None else now_ns - self._target_ns
+        self._target_ns = now_ns
+        self._commander.aim_hand(joints, now_ns + min(max(ahead_ns, self._period_ns), SLOWEST_INTERVAL_NS))
 
     def jog(self, velocity_rad_s: npt.ArrayLike, now_ns: int) -> None:
         """Take joint velocities (J,) rad/s that arrived at `now_ns`; engage if that has not been done."""

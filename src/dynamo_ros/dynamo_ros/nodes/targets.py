@@ -27,6 +27,7 @@ class TargetPublisher:
         self.closed = False
         self._frame, self._forward = contract.base_frame, Commander(contract).forward
         self._gripper, self._arm_stream = contract.gripper, contract.arm_stream
+        self._hand_stream = contract.hand_stream
         self._joints = JointReader(node, contract, contract.proprioception, self._observe)
         self._pose = node.create_publisher(PoseStamped, POSE_TOPIC, COMMANDS)
         self._wish = node.create_publisher(JointState, GRIPPER_TOPIC, COMMANDS)
@@ -34,11 +35,12 @@ class TargetPublisher:
     def publish(self, target: Target, stamp_ns: int) -> None:
         """Publish `target`, given at `stamp_ns`."""
         # The gripper first: nothing engages before its first wish.
-        self._wish.publish(to_joint_state(["gripper"], [target.gripper], stamp_ns=stamp_ns))
+        if self._gripper is not None:
+            self._wish.publish(to_joint_state(["gripper"], [target.gripper], stamp_ns=stamp_ns))
         self._pose.publish(to_pose_stamped(target.pose, stamp_ns=stamp_ns, frame=self._frame))
 
     def _observe(self, sample: Sample) -> None:
         if sample.stream == self._arm_stream:
             self.measured = self._forward(sample.value)
-        else:
+        elif self._gripper is not None and sample.stream != self._hand_stream:
             self.closed = is_closed(self._gripper, float(sample.value[0]))

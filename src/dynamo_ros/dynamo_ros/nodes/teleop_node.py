@@ -10,6 +10,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from dynamo_policies.observation import Sample
+from dynamo_ros.core.hand_target import HandTargetError, hand_joints
 from dynamo_ros.core.joint_jog import JogError, jog_velocities
 from dynamo_ros.core.teleoperation import Teleoperation
 from dynamo_ros.locations import find_contract
@@ -20,7 +21,7 @@ from dynamo_ros.nodes.qos import COMMANDS
 from dynamo_ros.nodes.spin import run
 
 POSE_TOPIC, GRIPPER_TOPIC = "/teleop/target_pose", "/teleop/target_gripper"
-JOG_TOPIC = "/teleop/joint_jog"
+JOG_TOPIC, HAND_TOPIC = "/teleop/joint_jog", "/teleop/target_hand"
 
 
 class TeleopNode(Node):
@@ -35,16 +36,22 @@ class TeleopNode(Node):
         self._frame, self._arm_joints = contract.base_frame, contract.arm.joints
         self._teleoperation = Teleoperation(contract)
         self._commands = CommandPublisher(self, contract)
-        self._joints = JointReader(self, contract, [contract.arm_stream], self._observe)
+        self._hand, self._hand_stream = contract.hand, contract.hand_stream
+        measured = [name for name in (contract.arm_stream, contract.hand_stream) if name is not None]
+        self._joints = JointReader(self, contract, measured, self._observe)
         self.create_subscription(PoseStamped, POSE_TOPIC, self._aim, COMMANDS)
         self.create_subscription(JointState, GRIPPER_TOPIC, self._wish, COMMANDS)
         self.create_subscription(JointJog, JOG_TOPIC, self._jog, COMMANDS)
+        self.create_subscription(JointState, HAND_TOPIC, self._aim_hand, COMMANDS)
         self.create_service(Trigger, "~/stop", self._stop)
         self.create_service(Trigger, "~/rearm", self._rearm)
         self.create_timer(contract.arm.period_ns / 1e9, self._step)
 
     def _observe(self, sample: Sample) -> None:
-        self._teleoperation.observe(sample.value, sample.stamp_ns)
+        if sample.stream == self._hand_stream:
+            self._teleoperation.observe_hand(sample.value, sample.stamp_ns)
+        else:
+            self._teleoperation.observe(sample.value, sample.stamp_ns)
 
     def _aim(self, message: PoseStamped) -> None:
         if message.header.frame_id != self._frame:
@@ -58,6 +65,14 @@ class TeleopNode(Node):
     def _wish(self, message: JointState) -> None:
         if len(message.position) == 1:
             self._teleoperation.wish(message.position[0])
+
+    def _aim_hand(self, message: JointState) -> None:
+        try:
+            joints = hand_joints(self._hand, message.name, message.position)
+        except HandTargetError as error:
+            self.get_logger().error(f"{HAND_TOPIC}: {error}", throttle_duration_sec=1.0)
+            return
+        self._teleoperation.aim_hand(joints, now_ns(self.get_clock()))
 
     def _jog(self, message: JointJog) -> None:
         try:

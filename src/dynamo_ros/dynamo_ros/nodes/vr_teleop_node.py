@@ -31,8 +31,8 @@ from dynamo_ros.nodes.qos import COMMANDS
 from dynamo_ros.nodes.settings import declared
 from dynamo_ros.nodes.spin import run
 from dynamo_ros.nodes.targets import TargetPublisher
+from dynamo_ros.nodes.teleop_node import HAND_TOPIC
 
-HAND_TOPIC = "/teleop/target_hand"
 OTHER: dict[str, Side] = {"right": "left", "left": "right"}
 LISTEN_S = 1 / 120  # headsets send at 60 to 90 Hz
 

@@ -1,0 +1,174 @@
+"""From targets of a hand's joints to limited commands, beside the Commander's for the arm.
+
+Fingers press on things, so a lasting difference between commanded and measured joints is no reason to stop
+here, as it is for the arm: how hard they may press is for the driver's torque limits.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from dynamo_policies.contract import Contract
+from dynamo_policies.errors import DynamoError
+from dynamo_policies.hand_sink import HandSink
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class HandError(DynamoError):
+    """The hand can't be commanded any longer, so that it and the arm must stop."""
+
+
+class HandStep(NamedTuple):
+    """What the hand is told now."""
+
+    joints: FloatArray | None  # (16,) rad in the order of contract.hand.joints; None: nothing is due
+    clipped: tuple[str, ...]  # the limits that were applied, by name
+
+
+NOTHING = HandStep(None, ())
+
+
+class HandFollower(Protocol):
+    """What a Commander needs of a hand, or of there being none."""
+
+    @property
+    def held(self) -> FloatArray | None:
+        """The command of a stop: the measured joints (16,) rad; None while nothing was commanded."""
+
+    def start(self, now_ns: int) -> None:
+        """Begin to command; nothing moves before `aim`, and never before the hand was measured."""
+
+    def aim(self, joints: npt.ArrayLike | None, at_ns: int) -> None:
+        """Move so as to be at `joints` (16,) rad at `at_ns`, as the limits allow; None changes nothing."""
+
+    def hold(self) -> None:
+        """Repeat the last command until the next `aim`: what is grasped stays grasped."""
+
+    def observe(self, measured: npt.ArrayLike, stamp_ns: int) -> None:
+        """Take note of the measured joints (16,) rad."""
+
+    def step(self, now_ns: int) -> HandStep:
+        """Return the command for `now_ns`; to be called at least `contract.hand.rate_hz` times a second.
+
+        Raises:
+            HandError: a target is no 16 finite numbers, or the measured joints are too old.
+        """
+
+
+class HandLimiter:
+    """Moves the commanded joints towards targets: finite, within positions, velocities and steps.
+
+    Commanding begins at the measured joints. Each command differs from the one before by at most `step_rad`
+    and `velocity_rad_s` times the time between; each joint by itself, because fingers have no common path.
+    """
+
+    def __init__(self, sink: HandSink) -> None:
+        self._sink = sink
+        self._lower, self._upper = np.array(sink.lower_rad), np.array(sink.upper_rad)
+        self._velocity, self._step_rad = np.array(sink.velocity_rad_s), np.array(sink.step_rad)
+        self._measured: FloatArray | None = None
+        self._measured_ns = 0
+        self.start(0)
+
+    @property
+    def held(self) -> FloatArray | None:
+        """The command of a stop: the measured joints (16,) rad; None while nothing was commanded."""
+        return None if self._joints is None else self._measured
+
+    def start(self, now_ns: int) -> None:
+        """Begin to command; nothing moves before `aim`, and never before the hand was measured."""
+        self._joints: FloatArray | None = None
+        self._goal: FloatArray | None = None
+        self._at_ns = self._now_ns = now_ns
+
+    def aim(self, joints: npt.ArrayLike | None, at_ns: int) -> None:
+        """Move so as to be at `joints` (16,) rad at `at_ns`, as the limits allow; None changes nothing."""
+        if joints is not None:
+            self._goal, self._at_ns = np.array(joints, np.float64), at_ns
+
+    def hold(self) -> None:
+        """Repeat the last command until the next `aim`: what is grasped stays grasped."""
+        self._goal = None
+
+    def observe(self, measured: npt.ArrayLike, stamp_ns: int) -> None:
+        """Take note of the measured joints (16,) rad; what is not finite counts as not measured."""
+        joints = np.array(measured, np.float64)
+        if joints.shape == self._lower.shape and np.isfinite(joints).all():
+            self._measured, self._measured_ns = joints, stamp_ns
+
+    def step(self, now_ns: int) -> HandStep:
+        """Return the command for `now_ns`; to be called at least `contract.hand.rate_hz` times a second.
+
+        Raises:
+            HandError: a target is no 16 finite numbers, or the measured joints are too old.
+        """
+        elapsed_ns = now_ns - self._now_ns
+        # A quarter of a period early is due as well: calls come with jitter.
+        if self._joints is not None and elapsed_ns < 0.75 * self._sink.period_ns:
+            return NOTHING
+        self._check(now_ns)
+        if self._joints is None:
+            if self._goal is None or self._measured is None:
+                self._now_ns = now_ns
+                return NOTHING
+            self._joints = self._measured
+        remaining_ns, self._now_ns = self._at_ns - self._now_ns, now_ns
+        if self._goal is None:
+            return HandStep(self._joints, ())
+        # Never more than one period: a late call must not turn into one fast motion.
+        dt_ns = min(max(elapsed_ns, 0), self._sink.period_ns)
+        fraction = 1.0 if remaining_ns <= dt_ns else dt_ns / remaining_ns
+        return self._towards(self._goal, fraction, dt_ns / 1e9)
+
+    def _check(self, now_ns: int) -> None:
+        if self._goal is not None and not (
+            self._goal.shape == self._lower.shape and np.isfinite(self._goal).all()
+        ):
+            raise HandError(
+                f"target of the hand is no {len(self._lower)} finite numbers: {self._goal.tolist()}"
+            )
+        age_s = (now_ns - self._measured_ns) / 1e9
+        if self._joints is not None and age_s > self._sink.stale_stop_s:
+            raise HandError(f"no joint positions of the hand for {age_s:.2f} s")
+
+    def _towards(self, goal: FloatArray, fraction: float, dt_s: float) -> HandStep:
+        assert self._joints is not None
+        inside = np.clip(goal, self._lower, self._upper)
+        wanted = fraction * (inside - self._joints)
+        most = np.minimum(self._step_rad, self._velocity * dt_s)
+        step = np.clip(wanted, -most, most)
+        clipped = [f"position of {self._sink.joints[i]}" for i in np.flatnonzero(inside != goal)]
+        clipped += [f"step of {self._sink.joints[i]}" for i in np.flatnonzero(np.abs(wanted) > most)]
+        self._joints = self._joints + step
+        return HandStep(self._joints, tuple(clipped))
+
+
+class NoHand:
+    """At the place of a HandLimiter where the robot has no hand."""
+
+    held: FloatArray | None = None
+
+    def start(self, now_ns: int) -> None:
+        """Do nothing."""
+
+    def aim(self, joints: npt.ArrayLike | None, at_ns: int) -> None:
+        """Do nothing."""
+
+    def hold(self) -> None:
+        """Do nothing."""
+
+    def observe(self, measured: npt.ArrayLike, stamp_ns: int) -> None:
+        """Do nothing."""
+
+    def step(self, now_ns: int) -> HandStep:  # noqa: ARG002 (as a HandLimiter's)
+        """Return that nothing is due."""
+        return NOTHING
+
+
+def hand_follower(contract: Contract) -> HandFollower:
+    """Return what limits the commands to the contract's hand, or does nothing where there is none."""
+    return NoHand() if contract.hand is None else HandLimiter(contract.hand)

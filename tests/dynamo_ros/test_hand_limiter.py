@@ -1,0 +1,210 @@
+"""Commands to a hand: what they never exceed, and what stops hand and arm together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dynamo_policies.contract import Contract, load_contract
+from dynamo_policies.observation import Target
+from dynamo_ros.core.chunks import mean_target
+from dynamo_ros.core.commander import Commander
+from dynamo_ros.core.hand_limiter import HandError, HandLimiter
+from dynamo_ros.core.hand_target import HandTargetError, hand_joints
+from dynamo_ros.core.teleoperation import Teleoperation
+
+ALLEGRO = load_contract(Path(__file__).parents[2] / "config" / "robots" / "allegro_manipulation.yaml")
+SINK = ALLEGRO.need_hand("these tests")
+LOWER, UPPER, STEP = (np.array(limit) for limit in (SINK.lower_rad, SINK.upper_rad, SINK.step_rad))
+MIDDLE = (LOWER + UPPER) / 2
+PERIOD_NS = SINK.period_ns
+ARM = np.array([0.0, -0.4, 0.0, 0.9, 0.0, 1.3, 0.0])
+joints = st.lists(st.floats(-10.0, 10.0), min_size=16, max_size=16).map(np.array)
+
+
+def started(measured: np.ndarray = MIDDLE) -> HandLimiter:
+    limiter = HandLimiter(SINK)
+    limiter.observe(measured, 0)
+    limiter.start(0)
+    return limiter
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(joints, st.integers(0, 60_000_000), st.integers(-50, 200)), max_size=30))
+def test_no_command_exceeds_position_step_or_velocity(moves: list[tuple[np.ndarray, int, int]]) -> None:
+    limiter, last, last_ns, now_ns = started(), MIDDLE, 0, 0
+    for goal, elapsed_ns, ahead_ms in moves:
+        now_ns += elapsed_ns
+        limiter.observe(MIDDLE, now_ns)
+        limiter.aim(goal, now_ns + ahead_ms * 1_000_000)
+        command = limiter.step(now_ns).joints
+        if command is None:
+            continue
+        assert (command >= LOWER - 1e-9).all()
+        assert (command <= UPPER + 1e-9).all()
+        most = np.minimum(STEP, np.array(SINK.velocity_rad_s) * max(now_ns - last_ns, 0) / 1e9)
+        assert (np.abs(command - last) <= most + 1e-9).all()
+        last, last_ns = command, now_ns
+
+
+def test_a_hand_is_at_its_target_when_it_was_asked_to_be() -> None:
+    limiter, goal = started(), MIDDLE + 0.1
+    limiter.aim(goal, 5 * PERIOD_NS)
+    path = [limiter.step(number * PERIOD_NS).joints for number in range(1, 6)]
+    np.testing.assert_allclose(np.diff([MIDDLE, *path], axis=0), 0.02, atol=1e-9)  # type: ignore[list-item]
+
+
+def test_a_far_target_is_approached_a_step_at_a_time_and_told() -> None:
+    limiter = started()
+    limiter.aim(UPPER + 1.0, 0)
+    command, clipped = limiter.step(PERIOD_NS)
+    assert command is not None
+    most = np.minimum(np.minimum(STEP, 7.0 / SINK.rate_hz), UPPER - MIDDLE)
+    np.testing.assert_allclose(command - MIDDLE, most, atol=1e-9)
+    assert "position of ah_joint00" in clipped
+    assert "step of ah_joint10" in clipped
+
+
+def test_nothing_is_commanded_before_the_hand_was_measured() -> None:
+    limiter = HandLimiter(SINK)
+    limiter.start(0)
+    limiter.aim(MIDDLE, 0)
+    assert limiter.step(PERIOD_NS).joints is None
+    limiter.observe(np.full(16, np.nan), PERIOD_NS)
+    assert limiter.step(2 * PERIOD_NS).joints is None
+    limiter.observe(MIDDLE, 2 * PERIOD_NS)
+    np.testing.assert_array_equal(limiter.step(3 * PERIOD_NS).joints, MIDDLE)
+
+
+def test_a_slower_hand_is_told_less_often_than_its_arm() -> None:
+    limiter = HandLimiter(replace(SINK, rate_hz=25.0))
+    limiter.observe(MIDDLE, 0)
+    limiter.start(0)
+    limiter.aim(MIDDLE, 0)
+    told = [limiter.step(number * 20_000_000).joints is not None for number in range(1, 9)]
+    assert told == [True, False] * 4
+
+
+@pytest.mark.parametrize("bad", [np.full(16, np.nan), np.zeros(15), np.append(np.zeros(15), np.inf)])
+def test_a_target_that_is_no_posture_is_an_error(bad: np.ndarray) -> None:
+    limiter = started()
+    limiter.aim(bad, 0)
+    with pytest.raises(HandError, match="target of the hand is no 16 finite numbers"):
+        limiter.step(PERIOD_NS)
+
+
+def commander() -> Commander:
+    made = Commander(ALLEGRO)
+    made.observe_hand(MIDDLE, 0)
+    made.start(ARM, 0)
+    return made
+
+
+def run(made: Commander, target: Target, periods: int, *, first: int = 1, hand: bool = True) -> int:
+    """Aim at `target` for `periods`, with arm and hand where they were started; return the next period."""
+    for number in range(first, first + periods):
+        now_ns = number * PERIOD_NS
+        made.observe(ARM, now_ns)
+        if hand:
+            made.observe_hand(MIDDLE, now_ns)
+        made.aim(target, now_ns)
+        made.step(now_ns)
+    return first + periods
+
+
+def still(hand: np.ndarray | None) -> Target:
+    return Target(Commander(ALLEGRO).forward(ARM), 0.0, hand)
+
+
+def test_arm_and_hand_are_commanded_together() -> None:
+    made = commander()
+    made.aim(still(MIDDLE + 0.04), PERIOD_NS)
+    command = made.step(PERIOD_NS)
+    assert command is not None
+    np.testing.assert_allclose(command.hand, MIDDLE + 0.04, atol=1e-9)
+    np.testing.assert_array_equal(command.target.hand, command.hand)
+    assert command.gripper is None
+
+
+def test_a_bad_target_of_the_hand_stops_the_arm_too() -> None:
+    made = commander()
+    made.aim(still(np.full(16, np.nan)), PERIOD_NS)
+    command = made.step(PERIOD_NS)
+    assert made.stopped is not None
+    assert made.stopped.kind == "hand"
+    assert command is not None
+    assert command.clipped == ("stop",)
+    np.testing.assert_array_equal(command.joints, ARM)
+    assert made.step(2 * PERIOD_NS) is None
+
+
+def test_a_stop_repeats_the_measured_joints_of_the_hand() -> None:
+    made = commander()
+    made.aim(still(MIDDLE + 0.04), PERIOD_NS)
+    made.step(PERIOD_NS)
+    made.observe_hand(MIDDLE + 0.01, PERIOD_NS)
+    made.stop("asked for")
+    command = made.step(2 * PERIOD_NS)
+    assert command is not None
+    np.testing.assert_array_equal(command.hand, MIDDLE + 0.01)
+
+
+def test_fingers_that_press_do_not_stop() -> None:
+    made = commander()
+    after = run(made, still(np.minimum(MIDDLE + 0.5, UPPER)), 100)
+    assert made.stopped is None
+    held = made.step(after * PERIOD_NS)
+    assert held is not None
+    assert held.hand is not None
+    assert (held.hand - MIDDLE).max() > 0.3
+
+
+def test_a_hand_that_falls_silent_stops_both() -> None:
+    made = commander()
+    after = run(made, still(MIDDLE), 5)
+    run(made, still(MIDDLE), 30, first=after, hand=False)
+    assert made.stopped is not None
+    assert "no joint positions of the hand for 0.5" in made.stopped.text
+
+
+def test_what_is_grasped_stays_grasped_while_targets_stop() -> None:
+    teleoperation = Teleoperation(ALLEGRO)
+    teleoperation.observe_hand(MIDDLE, 0)
+    teleoperation.observe(ARM, 0)
+    commands = []
+    for number in range(1, 41):
+        now_ns = number * PERIOD_NS
+        teleoperation.observe(ARM, now_ns)
+        teleoperation.observe_hand(MIDDLE, now_ns)
+        if number <= 10:
+            teleoperation.aim_hand(MIDDLE + 0.2, now_ns)
+        commands.append(teleoperation.step(now_ns))
+    assert teleoperation.engagement == "holding"
+    last = commands[-1]
+    assert last is not None
+    np.testing.assert_allclose(last.hand, MIDDLE + 0.2, atol=1e-9)
+    np.testing.assert_array_equal(last.joints, ARM)
+
+
+def test_chunks_average_hands() -> None:
+    mean = mean_target([still(MIDDLE), still(MIDDLE + 0.2)])
+    np.testing.assert_allclose(mean.hand, MIDDLE + 0.1)
+    assert mean_target([still(None)]).hand is None
+
+
+def test_targets_are_picked_by_name_whatever_their_order() -> None:
+    order = np.random.default_rng(0).permutation(16)
+    names = [SINK.joints[i] for i in order]
+    np.testing.assert_array_equal(hand_joints(SINK, names, MIDDLE[order].tolist()), MIDDLE)
+    with pytest.raises(HandTargetError, match=r"names \['joint_0_0'.* is needed once"):
+        hand_joints(SINK, ["joint_0_0", *names[1:]], MIDDLE.tolist())
+
+
+def test_a_robot_without_a_hand_takes_no_target_for_one(contract: Contract) -> None:
+    with pytest.raises(HandTargetError, match="the contract has no hand"):
+        hand_joints(contract.hand, SINK.joints, MIDDLE.tolist())
