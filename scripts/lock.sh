@@ -8,6 +8,7 @@ lock() {
     local target="$1"
     shift
     uv pip compile --quiet --universal --python-version 3.10 --no-annotate --output-file "$target" \
+        --override torch.override --no-emit-package torch \
         --custom-compile-command scripts/lock.sh "$@"
 }
 

@@ -16,9 +16,18 @@ class Squares:
 
     def __init__(self) -> None:
         self.drawn = 0
+        self.made: dict[int, npt.NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
         return 5
+
+    def draw(self, count: int) -> npt.NDArray[np.int64]:
+        first = 1000 * self.drawn
+        self.made = {first + i: segment for i, segment in enumerate(self.sample(count))}
+        return first + np.arange(count)
+
+    def segments(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        return np.stack([self.made[int(number)] for number in numbers])
 
     def sample(self, count: int) -> npt.NDArray[np.uint8]:
         random = np.random.default_rng(self.drawn)

@@ -12,9 +12,11 @@ import torch
 
 from dynamo_oracle import MEAN, STD, oracle_loss
 from dynamo_policies.objectives.dynamo import Dynamo
-from dynamo_policies.pretraining import clip_gradients, make_objective, make_optimiser
+from dynamo_policies.optimisers import make_optimiser
+from dynamo_policies.pretraining import make_objective
 from dynamo_policies.recipes import Recipe, load_recipe
 from dynamo_policies.schedules import average_progress, set_learning_rates
+from dynamo_policies.steps import clip_gradients
 
 CONFIGS = Path(__file__).parents[2] / "config" / "pretrain"
 STEPS_PER_EPOCH, EPOCHS = 2, 4

@@ -62,7 +62,9 @@ def load_checkpoint(
     if "run" not in metadata:
         raise TensorFileError(f"{folder / FILE} is not a checkpoint of a run")
     run = json.loads(metadata["run"])
-    if differences := differing(json.loads(json.dumps(settings)), run["settings"]):
+    # A setting that came into being after the checkpoint was written can't have been another one.
+    given = {key: value for key, value in json.loads(json.dumps(settings)).items() if key in run["settings"]}
+    if differences := differing(given, run["settings"]):
         raise TensorFileError(f"{folder / FILE} was made with other settings: {'; '.join(differences)}")
     losses = tensors.pop(_LOSSES).tolist()
     of_model = {name.removeprefix(_MODEL): tensors[name] for name in tensors if name.startswith(_MODEL)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,7 @@ class SegmentSampler:
 
     def sample(self, count: int) -> npt.NDArray[np.uint8]:
         """Return the next segments, (count, length, V, H, W, 3) contiguous, views in contract order."""
-        return self._images([self._places[self._next()] for _ in range(count)])
+        return self.segments(self.draw(count))
 
     def sample_with_actions(self, count: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
         """Return the next segments as `sample` does, and the actions of their ticks, (count, length, A).
@@ -72,20 +72,46 @@ class SegmentSampler:
         Raises:
             ClipError: the sampler was made without actions.
         """
-        if not self._actions:
-            raise ClipError("segments with actions are asked for; this sampler was made without actions")
-        places = [self._places[self._next()] for _ in range(count)]
-        actions = [self._actions[index][start : start + self._length] for index, start in places]
-        return self._images(places), np.stack(actions)
+        self._check_actions()
+        drawn = self.draw(count)
+        return self.segments(drawn), self.actions(drawn)
 
-    def _images(self, places: Sequence[tuple[int, int]]) -> npt.NDArray[np.uint8]:
+    def draw(self, count: int) -> npt.NDArray[np.int64]:
+        """Return the numbers of the next `count` segments."""
+        return np.array([self._next() for _ in range(count)], dtype=np.int64)
+
+    def segments(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Return the segments of these numbers as `sample` does."""
         cameras = list(self._episodes[0].images)
         shape = self._episodes[0].images[cameras[0]].shape[1:]
-        clips = np.empty((len(places), self._length, len(cameras), *shape), dtype=np.uint8)
-        for row, (index, start) in enumerate(places):
+        clips = np.empty((len(numbers), self._length, len(cameras), *shape), dtype=np.uint8)
+        for row, (index, start) in enumerate(self._places[number] for number in numbers):
             for view, camera in enumerate(cameras):
                 clips[row, :, view] = self._episodes[index].images[camera][start : start + self._length]
         return clips
+
+    def actions(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return the actions of the ticks of the segments of these numbers, (N, length, A)."""
+        self._check_actions()
+        places = [self._places[number] for number in numbers]
+        return np.stack([self._actions[index][start : start + self._length] for index, start in places])
+
+    def frame_shape(self) -> tuple[int, ...]:
+        """Return the shape of `all_frames` put end to end, (ticks, V, H, W, 3)."""
+        images = self._episodes[0].images
+        shape = next(iter(images.values())).shape[1:]
+        return (sum(len(episode) for episode in self._episodes), len(images), *shape)
+
+    def all_frames(self) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yield the frames of each episode, (ticks, V, H, W, 3)."""
+        for episode in self._episodes:
+            yield np.stack(list(episode.images.values()), axis=1)
+
+    def rows(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return where in `all_frames`, put end to end, the segments of these numbers are, (N, length)."""
+        before = np.cumsum([0, *(len(episode) for episode in self._episodes)])
+        firsts = [before[index] + start for index, start in (self._places[number] for number in numbers)]
+        return np.asarray(firsts, dtype=np.int64)[:, None] + np.arange(self._length)
 
     def state(self) -> dict[str, int]:
         """Return where the sampler is, as plain numbers."""
@@ -102,6 +128,10 @@ class SegmentSampler:
                 raise ClipError(f"state of a sampler with {key} {state.get(key)} given, this one has {own}")
         self._epoch, self._drawn = int(state["epoch"]), int(state["drawn"])
         self._order = self._shuffle()
+
+    def _check_actions(self) -> None:
+        if not self._actions:
+            raise ClipError("segments with actions are asked for; this sampler was made without actions")
 
     def _next(self) -> int:
         if self._drawn == len(self):

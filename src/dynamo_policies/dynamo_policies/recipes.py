@@ -30,7 +30,12 @@ class PretrainConfig:
     `segment_length` ticks are shown at once, and `unused_ticks` more have to follow: the authors' code leaves
     out the last window of an episode. A share of `train_share` of the episodes, drawn from `split_seed`, is
     learned from. `init` is the encoder to start from: a folder, or a checkpoint that `dynamo encoder import`
-    can read. `sync_batch_norm`: where several processes share a run on CUDA, batch norms see all of them.
+    can read. `sync_batch_norm`: where several processes share a run, batch norms see all of them.
+
+    A step's `segments` are shared by all processes, and each learns from its own in `accumulate` parts, one
+    after the other, which takes less memory. `resident`: keep all frames on the device; auto does so on CUDA
+    where they take at most half of what is free. `deterministic`: two runs give the same weights to the bit,
+    or torch raises.
 
     `betas` are those of Adam and AdamW, `momentum` is that of LARS, which leaves biases and norms undecayed
     in any case. `clip_norm: null` clips nothing. A run whose embeddings collapse in `collapse_checks` checks
@@ -45,6 +50,7 @@ class PretrainConfig:
     channels: int = 64
     segment_length: int = 12
     segments: int = 6
+    accumulate: int = 1
     unused_ticks: int = 0
     train_share: float = 1.0
     split_seed: int = 42
@@ -65,6 +71,8 @@ class PretrainConfig:
     sync_batch_norm: bool = True
     precision: Literal["bf16", "float32"] = "bf16"
     compile: bool = False
+    resident: Literal["auto", True, False] = "auto"
+    deterministic: bool = False
     checkpoint_every: int = 100
     log_every: int = 10
     stop_on_collapse: bool = True
@@ -72,7 +80,10 @@ class PretrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        at_least_once = ("segment_length", "segments", "checkpoint_every", "log_every", "collapse_checks")
+        at_least_once = (
+            *("segment_length", "segments", "accumulate"),
+            *("checkpoint_every", "log_every", "collapse_checks"),
+        )
         least = dict.fromkeys(at_least_once, 1)
         least |= {"unused_ticks": 0, "epochs": 0, "steps": 0 if self.epochs else 1}
         for name, bound in least.items():
@@ -81,18 +92,22 @@ class PretrainConfig:
         for name in ("learning_rate", "clip_norm"):
             if (value := getattr(self, name)) is not None and value <= 0.0:
                 raise ConfigError(f"{name} {value:g} must be positive")
-        if len(self.betas) != 2 or not all(0.0 <= beta < 1.0 for beta in (*self.betas, self.momentum)):
-            raise ConfigError(
-                f"two betas and momentum must be in 0..1, not {self.betas} and {self.momentum:g}"
-            )
+        self._check_averages()
         if not 0.0 <= self.warmup < 1.0:
             raise ConfigError(f"warmup {self.warmup:g} is not in 0 <= warmup < 1")
-
+        if self.segments % self.accumulate:
+            raise ConfigError(f"segments {self.segments} can't be learned from in {self.accumulate} parts")
         if not 0.0 < self.train_share <= 1.0:
             raise ConfigError(f"train_share {self.train_share:g} is not in 0 < train_share <= 1")
         for name in ("schedule_every", "ema_every"):
             if getattr(self, name) == "epoch" and not self.epochs:
                 raise ConfigError(f"{name}: epoch needs a budget in epochs; give `epochs`, or {name}: step")
+
+    def _check_averages(self) -> None:
+        if len(self.betas) != 2 or not all(0.0 <= beta < 1.0 for beta in (*self.betas, self.momentum)):
+            raise ConfigError(
+                f"two betas and momentum must be in 0..1, not {self.betas} and {self.momentum:g}"
+            )
 
     def epoch_of(self, step: int) -> int:
         """Return the epoch that `step` is in, once the epochs are known as steps."""

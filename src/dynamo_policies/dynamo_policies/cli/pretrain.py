@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+
 from dynamo_policies.cli.command import Command
 from dynamo_policies.cli.learning import (
     add_common_arguments,
@@ -31,23 +33,26 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--epochs", type=int, metavar="N", help="the budget in epochs, instead of the config's"
     )
     parser.add_argument("--preset", metavar="NAME", help="paper or released, over what the config says")
+    parser.add_argument("--wandb", metavar="PROJECT", default="", help="curves to Weights & Biases as well")
     parser.add_argument("--init", metavar="PATH", help="encoder or checkpoint to start from")
 
 
 def _run(arguments: argparse.Namespace) -> int:
     # torch takes seconds to import; `dynamo --help` need not wait for it.
     from dynamo_policies.pretraining import Origin, StepReport, pretrain
+    from dynamo_policies.processes import leave, one_first
     from dynamo_policies.recipes import load_recipe
     from dynamo_policies.splits import training_episodes
 
-    console = make_console()
     given = {name: getattr(arguments, name) for name in ("steps", "epochs", "seed", "init")}
     changes = {name: value for name, value in given.items() if value is not None}
     recipe = load_recipe(arguments.config, preset=arguments.preset, **changes)
     config, device = recipe.run, choose_device(arguments.device)
     infos = read_infos(arguments.bags)
     frames = FrameSettings(size=config.image_size, crop=config.crop)
-    episodes = read_episodes(infos, frames, arguments.cache, console)
+    with one_first(device) as speaks:
+        console = make_console() if speaks else Console(quiet=True)
+        episodes = read_episodes(infos, frames, arguments.cache, console)
     episodes = training_episodes(episodes, config.train_share, config.split_seed)
     sampler = _make_sampler(recipe, episodes)
     recipe = recipe.over(sampler)
@@ -66,8 +71,10 @@ def _run(arguments: argparse.Namespace) -> int:
             origin=origin,
             device=device,
             resume=arguments.resume,
+            project=arguments.wandb,
             on_step=show,
         )
+    leave()
     console.print(_summary(finished.metrics))
     console.print(f"encoder: {arguments.out}")
     return 0

@@ -12,6 +12,7 @@ segments of one tick.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dynamo_policies.across import gathered, processes, rank
 from dynamo_policies.augment import (
     Blur,
     ColourJitter,
@@ -115,7 +117,7 @@ class MocoV3(Objective):
             first_keys, second_keys = (self.target(view) for view in views)
         temperature = self.config.temperature
         total = contrast(first, second_keys, temperature) + contrast(second, first_keys, temperature)
-        blind = 4.0 * temperature * float(torch.tensor(float(len(images))).log())
+        blind = 4.0 * temperature * math.log(len(images) * processes())
         flat = embeddings[0].detach().float()
         return Losses(total, {"loss": total.detach()}, flat, trivial=blind)
 
@@ -127,8 +129,9 @@ class MocoV3(Objective):
 def contrast(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:
     """Return 2 * `temperature` times the cross-entropy of finding each query's own among all `keys`.
 
-    Both (N, P), compared by their cosine over `temperature`; those of one process, whatever others hold.
+    Both (N, P), compared by their cosine over `temperature`; the keys of all processes are searched.
     """
-    cosines = functional.normalize(exact(queries), dim=1) @ functional.normalize(exact(keys), dim=1).T
-    own = torch.arange(len(queries), device=queries.device)
+    everyones = gathered(functional.normalize(exact(keys), dim=1))
+    cosines = functional.normalize(exact(queries), dim=1) @ everyones.T
+    own = torch.arange(len(queries), device=queries.device) + rank() * len(queries)
     return 2.0 * temperature * functional.cross_entropy(cosines / temperature, own)

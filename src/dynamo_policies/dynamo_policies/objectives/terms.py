@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dynamo_policies.across import covariance
 from dynamo_policies.errors import ConfigError
 
 
@@ -25,7 +26,10 @@ def cosine_distance(predicted: Tensor, targets: Tensor) -> Tensor:
 
 
 def covariance_paper(embeddings: Tensor) -> Tensor:
-    """Return the summed squared off-diagonal covariance of `embeddings` (N, E) over E, as in the paper."""
+    """Return the summed squared off-diagonal covariance of `embeddings` (N, E) over E, as in the paper.
+
+    Of the embeddings of all processes, here and in `covariance_released`.
+    """
     return _off_diagonal_squares(embeddings).sum() / embeddings.shape[1]
 
 
@@ -48,5 +52,5 @@ def exact(x: Tensor) -> Tensor:
 
 
 def _off_diagonal_squares(embeddings: Tensor) -> Tensor:
-    covariance = torch.cov(exact(embeddings).T)  # (E, E), divided by N - 1
-    return (covariance - covariance.diag().diag()).square()
+    found = covariance(exact(embeddings))
+    return (found - found.diag().diag()).square()
