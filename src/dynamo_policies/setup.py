@@ -17,6 +17,7 @@ setup(
     ],
     python_requires=">=3.10,<3.13",
     install_requires=[
+        "accelerate>=1.2,<2",
         "apsw>=3.40",
         "av>=14",
         "backports.zstd>=1; python_version < '3.14'",
@@ -33,7 +34,7 @@ setup(
         "tensorboard>=2.17",
         "torch>=2.5",
     ],
-    extras_require={"export": ["pyarrow>=15"], "import": ["h5py>=3.8"]},
+    extras_require={"export": ["pyarrow>=15"], "import": ["h5py>=3.8"], "wandb": ["wandb>=0.18"]},
     entry_points={
         "console_scripts": ["dynamo = dynamo_policies.cli.main:main"],
         "dynamo.commands": [
