@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from dynamo_policies.errors import UnknownNameError
+from dynamo_policies.hand_sink import ROS1, WONIK_V4, WONIK_V5
 
 FloatArray = npt.NDArray[np.float64]
 Vector = tuple[float, float, float]
@@ -134,9 +135,6 @@ class HandDriver:
 
 INDEX_FIRST = tuple(range(JOINTS))
 THUMB_FIRST = (*INDEX_FIRST[12:], *INDEX_FIRST[:12])
-WONIK_V4 = tuple(f"ah_joint{finger}{joint}" for finger in range(4) for joint in range(4))
-WONIK_V5 = tuple(f"joint_{joint}_0" for joint in range(JOINTS))
-ROS1 = tuple(f"joint_{joint}.0" for joint in range(JOINTS))
 HAND_DRIVERS: Mapping[str, HandDriver] = {
     # allegro_hand_ros2: V4 and Plexus, ros2_control.
     "wonik_v4": HandDriver(WONIK_V4, THUMB_FIRST, "/joint_states"),
@@ -145,6 +143,13 @@ HAND_DRIVERS: Mapping[str, HandDriver] = {
     # ROS 1 over a bridge: allegro_hand_ros_v4, and the controller of DIME, which Open-Teach uses.
     "ros1_v4": HandDriver(ROS1, INDEX_FIRST, "/allegroHand_0/joint_states"),
     "dime": HandDriver(ROS1, INDEX_FIRST, "/allegroHand/joint_states"),
+}
+
+# The driver behind each kind of hand in a contract.
+DRIVER_OF_KIND: Mapping[str, str] = {
+    "allegro_v4": "wonik_v4",
+    "allegro_v5": "wonik_v5",
+    "allegro_dime": "dime",
 }
 
 

@@ -10,8 +10,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 
+from dynamo_policies.contract import Contract
 from dynamo_policies.errors import UnknownNameError
-from dynamo_ros.core.allegro import hand_driver
+from dynamo_ros.core.allegro import DRIVER_OF_KIND, hand_driver
 from dynamo_ros.core.hand_to_allegro import FloatArray, HandAllegroSettings, HandToAllegro
 from dynamo_ros.core.hand_to_arm import HandArmSettings, HandToArm
 from dynamo_ros.core.hand_tracking import (
@@ -42,8 +43,8 @@ class VrTeleopNode(Node):
 
     Parameters: `contract` (name or path); `host` and `port`, `gesture_port`, `resolution_port`, `pause_port`
     to listen at; `side` of the hand that moves the robot; `gestures`, whose pinches decide (`same`, `other`);
-    `robot_hand` (none, or a driver of core.allegro) and `hand_states` (its topic); the fields of
-    HandArmSettings and HandAllegroSettings.
+    `robot_hand` (contract: the one it has; none; or a driver of core.allegro) and `hand_states` (its topic);
+    the fields of HandArmSettings and HandAllegroSettings.
     """
 
     def __init__(self, overrides: list[Parameter] | None = None) -> None:
@@ -54,7 +55,7 @@ class VrTeleopNode(Node):
         self._targets = TargetPublisher(self, contract)
         self._points: FloatArray | None = None
         self._refused, self._was_engaged = 0, False
-        self._robot_hand(self.declare_parameter("robot_hand", "none").value)
+        self._robot_hand(self.declare_parameter("robot_hand", "contract").value, contract)
         self._streams: list[tuple[LastMessage, Callable[[bytes, int], None]]] = []
         self._open_streams()
         # By the headset's time, not a simulation's.
@@ -66,7 +67,9 @@ class VrTeleopNode(Node):
         """The ports listened at: hand, the other hand where it decides, resolution, pause."""
         return [stream.port for stream, _ in self._streams]
 
-    def _robot_hand(self, name: str) -> None:
+    def _robot_hand(self, name: str, contract: Contract) -> None:
+        if name == "contract":
+            name = "none" if contract.hand is None else DRIVER_OF_KIND[contract.hand.kind]
         settings = declared(self, HandAllegroSettings)
         self._fingers = None if name == "none" else HandToAllegro(settings)
         self._measured_hand: FloatArray | None = None
@@ -74,7 +77,9 @@ class VrTeleopNode(Node):
             return
         self._driver = hand_driver(name)
         self._hand = self.create_publisher(JointState, HAND_TOPIC, COMMANDS)
-        topic = self.declare_parameter("hand_states", self._driver.states_topic).value
+        stream = contract.hand_stream
+        states = self._driver.states_topic if stream is None else contract.streams[stream].topic
+        topic = self.declare_parameter("hand_states", states).value
         self.create_subscription(JointState, topic, self._observe_hand, 10)
 
     def _open_streams(self) -> None:
