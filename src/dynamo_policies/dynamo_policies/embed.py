@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from dynamo_policies.encoders import Encoder
+from dynamo_policies.engines.base import Engine
+from dynamo_policies.engines.torch_engines import TorchEngine
 from dynamo_policies.episodes import Episode
 from dynamo_policies.errors import DynamoError, UnknownNameError
 
@@ -45,11 +47,21 @@ class Embedder:
         self._encoder = copy.deepcopy(encoder).requires_grad_(requires_grad=False).eval()
         self._encoder.to(device=self.device)
         self._encoder.trunk.to(dtype=DTYPES[precision]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
+        self._engine: Engine = TorchEngine("eager", self._encoder, self.device)
 
     @property
     def encoder(self) -> Encoder:
         """The frozen encoder."""
         return self._encoder
+
+    @property
+    def engine(self) -> Engine:
+        """What embeds single observations."""
+        return self._engine
+
+    def run_on(self, engine: Engine) -> None:
+        """Embed single observations by `engine` from now on; episodes are embedded as before."""
+        self._engine = engine
 
     @property
     def feature_size(self) -> int:
@@ -62,8 +74,9 @@ class Embedder:
         Raises:
             EmbedError: a camera is missing or an image does not have the size the encoder was made for.
         """
-        features: npt.NDArray[np.float32] = self._features({name: i[None] for name, i in images.items()})[0]
-        return features
+        alone = {name: image[None] for name, image in images.items()}
+        views = [self._of_camera(alone, name) for name in self.cameras]
+        return self._engine.features(np.concatenate(views)).reshape(-1)
 
     def embed_ticks(self, images: Mapping[str, npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
         """Return the features (T, F) of T observations' `images`, each (T, H, W, 3) RGB, as of an episode."""
