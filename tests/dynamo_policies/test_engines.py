@@ -89,7 +89,6 @@ def test_an_engine_that_computes_something_else_is_refused_however_fast(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(ENGINES, "shifted", lambda _encoder, _shape: Shifted())
-    times = itertools.count(0, 10**9)
     choice = choose(
         ENCODER, SHAPE, clock_ns=seconds(), candidates=("shifted",), frames=FRAMES, policy=policy()
     )
