@@ -1,32 +1,86 @@
-"""How long the stages from camera to command take."""
+"""How long the stages from camera to command take: histograms in constant memory, a record of each plan."""
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import numpy as np
-
-KEPT = 1000
+# Bins of a histogram: the first ends at 1 us, each other one at 12 % more, the last at 12 s.
+FIRST_NS, PER_DECADE, DECADES = 1_000, 20, 7
+BINS = PER_DECADE * DECADES + 2
+RECORDS = 256  # plans kept for whoever takes them
+EACH_TICK = ("command", "publish")  # stages of every command; a plan's are those of its first one
 
 
 class Duration(NamedTuple):
-    """The latest durations of one stage, ms."""
+    """The durations of one stage, ms; quantiles are exact to 6 %, the longest is exact."""
 
     samples: int
     median_ms: float
     p95_ms: float
+    p99_ms: float
     longest_ms: float
 
 
+class Histogram:
+    """Counts durations in bins that grow with the duration."""
+
+    def __init__(self) -> None:
+        self.counts = [0] * BINS
+        self._longest_ns = 0
+
+    def add(self, duration_ns: int) -> None:
+        """Count one duration; a negative one, of clocks that disagree, counts as none."""
+        self.counts[_bin_of(duration_ns)] += 1
+        self._longest_ns = max(self._longest_ns, duration_ns)
+
+    def quantile_ms(self, part: float) -> float:
+        """Return what `part` (0..1) of the durations do not exceed, 0 where there are none."""
+        wanted, seen = part * sum(self.counts), 0
+        for place, count in enumerate(self.counts):
+            seen += count
+            if count and seen >= wanted:
+                return min(_middle_ns(place), self._longest_ns) / 1e6
+        return 0.0
+
+    def summary(self) -> Duration:
+        """Return the figures."""
+        median, p95, p99 = (self.quantile_ms(part) for part in (0.5, 0.95, 0.99))
+        return Duration(sum(self.counts), median, p95, p99, self._longest_ns / 1e6)
+
+
+@dataclass
+class Record:
+    """What one plan took, from the capture of its images to its first command."""
+
+    tick_ns: int
+    captured_ns: int  # the stamp of its oldest image
+    begun_ns: int  # when its observation was taken
+    accepted_ns: int = 0  # when it began to be commanded; 0: not yet
+    stages_ns: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def age_ns(self) -> int:
+        """How old its oldest image was when the first command by it was given."""
+        return self.accepted_ns - self.captured_ns
+
+
 class Timings:
-    """The latest durations of each stage, by a monotonic clock in nanoseconds that is passed in."""
+    """The durations of each stage, by a monotonic clock in nanoseconds that is passed in.
+
+    Stages may be measured on several threads, each on one at a time.
+    """
 
     def __init__(self, clock_ns: Callable[[], int]) -> None:
         self._clock_ns = clock_ns
-        self._samples: dict[str, deque[int]] = {}
+        self._stages: dict[str, Histogram] = {}
+        self._arrivals: dict[tuple[str, int], dict[str, int]] = {}
+        self._open: Record | None = None
+        self._records: deque[Record] = deque(maxlen=RECORDS)
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
@@ -36,15 +90,71 @@ class Timings:
         self.add(stage, self._clock_ns() - begun)
 
     def add(self, stage: str, duration_ns: int) -> None:
-        """Take one duration of `stage`."""
-        self._samples.setdefault(stage, deque(maxlen=KEPT)).append(duration_ns)
+        """Take one duration of `stage`, which counts for the plan in hand as well."""
+        if stage not in self._stages:
+            self._stages[stage] = Histogram()
+        self._stages[stage].add(duration_ns)
+        record = self._open
+        if record is not None and (stage not in EACH_TICK or record.accepted_ns):
+            record.stages_ns.setdefault(stage, duration_ns)
+
+    def arrived(self, stream: str, stamp_ns: int, **stages_ns: int) -> None:
+        """Take what the sample of `stream` stamped `stamp_ns` took to arrive, by stage."""
+        for stage, duration_ns in stages_ns.items():
+            self._stages.setdefault(stage, Histogram()).add(duration_ns)
+        self._arrivals[stream, stamp_ns] = stages_ns
+        while len(self._arrivals) > RECORDS:
+            del self._arrivals[next(iter(self._arrivals))]
+
+    def begin(self, tick_ns: int, stamps_ns: dict[str, int], now_ns: int) -> None:
+        """Open the record of the plan for `tick_ns`, made of samples with these stamps.
+
+        Of its samples' arrivals the one that took longest counts.
+        """
+        arrivals = [self._arrivals.get(item, {}) for item in stamps_ns.items()]
+        slowest = max(arrivals, key=lambda stages: sum(stages.values()), default={})
+        captured_ns = min(stamps_ns.values(), default=tick_ns)
+        self._open = Record(tick_ns, captured_ns, now_ns, stages_ns=dict(slowest))
+
+    def accept(self, tick_ns: int, now_ns: int) -> None:
+        """Note that the plan for `tick_ns` is commanded from `now_ns` on."""
+        record = self._open
+        if record is None or record.tick_ns != tick_ns or record.accepted_ns:
+            return
+        record.accepted_ns = now_ns
+        self._stages.setdefault("age", Histogram()).add(record.age_ns)
+        self._records.append(record)
+
+    def take_records(self) -> list[Record]:
+        """Return the accepted plans that were not taken yet, at most the last RECORDS."""
+        taken = []
+        while self._records and self._records[0] is not self._open:
+            taken.append(self._records.popleft())
+        return taken
+
+    def histograms(self) -> dict[str, Histogram]:
+        """Return the histogram of each stage, in the order in which the stages first occurred."""
+        return dict(self._stages)
 
     def summary(self) -> dict[str, Duration]:
         """Return the figures of each stage, in the order in which the stages first occurred."""
-        return {stage: _summarise(tuple(samples)) for stage, samples in tuple(self._samples.items())}
+        return {stage: histogram.summary() for stage, histogram in self.histograms().items()}
 
 
-def _summarise(samples_ns: tuple[int, ...]) -> Duration:
-    ms = np.asarray(samples_ns) / 1e6
-    median, p95, longest = (float(value) for value in np.percentile(ms, [50, 95, 100]))
-    return Duration(len(samples_ns), median, p95, longest)
+def bin_edges_ms() -> list[float]:
+    """Return where the bins of a histogram end, ms; the last bin has no end."""
+    return [_edge_ns(place) / 1e6 for place in range(BINS - 1)]
+
+
+def _bin_of(duration_ns: int) -> int:
+    if duration_ns <= FIRST_NS:
+        return 0
+    return min(math.ceil(PER_DECADE * math.log10(duration_ns / FIRST_NS)), BINS - 1)
+
+
+def _edge_ns(place: int) -> float:
+    return float(FIRST_NS * 10 ** (place / PER_DECADE))
+
+
+def _middle_ns(place: int) -> float:
+    return _edge_ns(place) * float(10 ** (-0.5 / PER_DECADE))
