@@ -17,6 +17,7 @@ from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from dynamo_policies.contract import Contract
+from dynamo_policies.gates import FirstAction, RobotStateGate
 
 READY = [0.0, -0.45, 0.0, 0.9, 0.0, 1.35, 0.0]
 
@@ -24,9 +25,19 @@ PATIENCE_S = 2.0
 
 
 def write_patient(contract: Contract, path: Path) -> Contract:
-    """Write `contract` to `path` with more time for a computer that tests keep busy, and return it."""
+    """Write `contract` to `path` with more time for a computer that tests keep busy, and return it.
+
+    The robot has no controller that reports, and its policies drive off to wherever a test wants them.
+    """
     arm = dataclasses.replace(contract.arm, stale_stop_s=PATIENCE_S, tracking_stop_s=PATIENCE_S)
-    patient = dataclasses.replace(contract, arm=arm)
+    gates = dataclasses.replace(
+        contract.gates,
+        plan=dataclasses.replace(contract.gates.plan, stop_after_s=PATIENCE_S),
+        clock=dataclasses.replace(contract.gates.clock, jump_ms=1e3 * PATIENCE_S),
+        robot_state=RobotStateGate(),
+        first_action=FirstAction(within_m=1.0, within_rad=3.2),
+    )
+    patient = dataclasses.replace(contract, arm=arm, gates=gates)
     path.write_text(patient.to_yaml())
     return patient
 

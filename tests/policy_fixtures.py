@@ -70,6 +70,7 @@ class Tiny:
     frames: FrameSettings = field(default_factory=lambda: FrameSettings(size=8))
     embedder: MeanColour = field(default_factory=MeanColour)
     actions: Absolute = field(default_factory=Absolute)
+    novelty: None = None
 
 
 def driving_to(position: tuple[float, float, float], *, gripper: float = 0.0, window: int = 1) -> Tiny:

@@ -58,7 +58,15 @@ def change(ros: Ros, robot: Robot, transition: int) -> bool:
 
 
 def activate(ros: Ros, robot: Robot) -> None:
-    assert change(ros, robot, Transition.TRANSITION_ACTIVATE)
+    # A busy computer's streams may be stale at the first try.
+    ros.until(lambda: change(ros, robot, Transition.TRANSITION_ACTIVATE), what="activation")
+
+
+def rearm(ros: Ros, robot: Robot) -> None:
+    def agreed() -> bool:
+        return ros.call(robot.node, Trigger, f"{NODE}/rearm", Trigger.Request()).success
+
+    ros.until(agreed, what="re-arming")
 
 
 def test_active_node_drives_the_arm_to_the_goal_and_closes_the_gripper(
@@ -103,7 +111,7 @@ def test_dead_camera_stops_the_arm_until_it_is_rearmed(
     robot.seeing = True
     ros.spin(0.3)
     assert len(robot.trajectories) == count
-    assert ros.call(robot.node, Trigger, f"{NODE}/rearm", Trigger.Request()).success
+    rearm(ros, robot)
     ros.until(lambda: len(robot.trajectories) > count + 10, what="commands after re-arming")
 
 

@@ -12,9 +12,10 @@ import numpy.typing as npt
 import pytest
 
 from dynamo_ros.core.runner import Runner
-from dynamo_ros.core.worker import Worker
+from dynamo_ros.core.worker import HangsError, InferenceError, Worker
 from policy_fixtures import CONTRACT, SECOND, Constant, Tiny, driving_to, samples_at
 
+TASK = "put_yogurt"
 START = 10 * SECOND
 PERIOD, SETTLE = CONTRACT.period_ns, CONTRACT.settle_ns
 
@@ -46,33 +47,100 @@ def worker() -> Iterator[Worker]:
     made.close()
 
 
+@pytest.fixture
+def slow() -> Iterator[Slow]:
+    policy = Slow(driving_to((0.4, 0.0, 0.3)).policy.chunk)
+    yield policy
+    policy.allowed.set()
+
+
 def begun(policy: Constant) -> Runner:
     runner = Runner(Tiny(policy), clock_ns=itertools.count().__next__)
-    for sample in samples_at(START):
-        runner.push(sample)
-    runner.begin("put_yogurt", START)
+    feed(runner, START)
+    runner.begin(TASK, START)
     return runner
 
 
-def test_ticks_are_skipped_while_a_plan_is_made(worker: Worker) -> None:
-    policy = Slow(driving_to((0.4, 0.0, 0.3)).policy.chunk)
-    runner = begun(policy)
+def feed(runner: Runner, now_ns: int) -> None:
+    for sample in samples_at(now_ns):
+        runner.push(sample)
+
+
+def until(condition: object) -> None:
+    deadline = time.monotonic() + 10.0
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_ticks_are_skipped_while_a_plan_is_made(worker: Worker, slow: Slow) -> None:
+    runner = begun(slow)
     worker.step(runner, START + SETTLE)
-    assert policy.begun.wait(10.0)
+    assert slow.begun.wait(10.0)
     for tick in range(1, 4):
         worker.step(runner, START + tick * PERIOD + SETTLE)
     assert runner.counts.planned == 0
-    policy.allowed.set()
-    worker.drain()
+    slow.allowed.set()
+    until(lambda: not worker.busy)
     worker.step(runner, START + 4 * PERIOD + SETTLE)
-    assert runner.counts.skipped == 3
+    assert (runner.counts.skipped, runner.counts.planned) == (3, 1)
 
 
 def test_error_of_the_policy_stops_the_arm(worker: Worker) -> None:
     runner = begun(Broken(driving_to((0.4, 0.0, 0.3)).policy.chunk))
     worker.step(runner, START + SETTLE)
-    deadline = time.monotonic() + 10.0
-    while runner.stopped is None and time.monotonic() < deadline:
-        worker.step(runner, START + SETTLE)
+    until(lambda: not worker.busy)
+    worker.step(runner, START + SETTLE)
     assert runner.stopped is not None
     assert runner.stopped.text == "inference failed: RuntimeError: out of memory"
+
+
+def test_a_policy_that_hangs_holds_the_arm_and_then_stops_it(worker: Worker, slow: Slow) -> None:
+    runner, its = begun(slow), CONTRACT.gates.plan
+    reactions = []
+    for now in range(START, START + 2 * SECOND, CONTRACT.arm.period_ns):
+        feed(runner, now)
+        worker.step(runner, now)
+        command = runner.command(now)
+        reactions.append("stopped" if runner.stopped else " ".join(runner.gates.wants()))
+        assert command is None or np.abs(command.joints - samples_at(now)[0].value).max() < 1e-9
+    assert runner.stopped is not None
+    assert runner.stopped.kind == "plan"
+    held, stopped = reactions.index("plan"), reactions.index("stopped")
+    command_s = CONTRACT.arm.period_ns / SECOND
+    assert held * command_s == pytest.approx(its.periods * PERIOD / SECOND, abs=2 * command_s)
+    assert (stopped - held) * command_s == pytest.approx(its.stop_after_s, abs=2 * command_s)
+
+
+def test_a_worker_whose_policy_hangs_is_done_with_at_once(slow: Slow) -> None:
+    worker, runner = Worker(), begun(slow)
+    worker.step(runner, START + SETTLE)
+    assert slow.begun.wait(10.0)
+    worker.drop()
+    worker.close()
+    assert worker.busy
+
+
+def test_nothing_begins_while_inference_hangs(worker: Worker, slow: Slow) -> None:
+    runner = begun(slow)
+    worker.step(runner, START + SETTLE)
+    with pytest.raises(HangsError, match=r"not ended after 0\.01 s"):
+        worker.think(runner, runner.preview(TASK, START + PERIOD), 0.01)
+    slow.allowed.set()
+    assert worker.think(runner, runner.preview(TASK, START + PERIOD), 10.0).targets
+
+
+def test_what_was_dropped_is_not_acted_upon(worker: Worker, slow: Slow) -> None:
+    runner = begun(slow)
+    worker.step(runner, START + SETTLE)
+    worker.drop()
+    slow.allowed.set()
+    until(lambda: not worker.busy)
+    worker.step(runner, START + SETTLE)
+    assert runner.counts.planned == 0
+
+
+def test_a_first_action_that_fails_says_why(worker: Worker) -> None:
+    runner = begun(Broken(driving_to((0.4, 0.0, 0.3)).policy.chunk))
+    with pytest.raises(InferenceError, match="RuntimeError: out of memory"):
+        worker.think(runner, runner.preview(TASK, START), 10.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,23 @@ class DecodesActions(Protocol):
         """Return the targets of a chunk (K, A); `anchor` is the pose measured at the chunk's tick."""
 
 
+class Nearest(NamedTuple):
+    """The demonstrated observation that is most like a given one."""
+
+    place: int  # among KnowsDemonstrations
+    ratio: float  # its distance over the distance from which on an observation counts as new
+
+
+class KnowsDemonstrations(Protocol):
+    """What tells how far an observation is from all that was demonstrated."""
+
+    def nearest(self, features: FloatArray) -> Nearest:
+        """Return the demonstrated observation nearest to features (F,)."""
+
+    def picture(self, place: int) -> npt.NDArray[np.uint8]:
+        """Return the cameras' images of a demonstrated observation, (H, W, 3) RGB, side by side."""
+
+
 class Deployable(Protocol):
     """What a bundle holds, as far as it is needed to act."""
 
@@ -69,3 +86,7 @@ class Deployable(Protocol):
     @property
     def actions(self) -> DecodesActions:
         """What its actions mean."""
+
+    @property
+    def novelty(self) -> KnowsDemonstrations | None:
+        """What it was demonstrated; None in a bundle from before this was kept."""

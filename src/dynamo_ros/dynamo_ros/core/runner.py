@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dynamo_policies.align import Aligner
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import DynamoError, UnknownNameError
-from dynamo_policies.observation import Observation, Pose, Sample, Target
+from dynamo_policies.observation import Pose, Sample, Target
 from dynamo_ros.core.chunks import ChunkBlender
 from dynamo_ros.core.commander import ArmCommand, Commander, StopReason
 from dynamo_ros.core.deployable import Deployable
@@ -53,7 +53,7 @@ class Runner:
         self.infer, self.warm_up = self._thinker.infer, self._thinker.warm_up
         self.gates = GateBoard(self.contract)
         self.takeover = Takeover(self.contract.gates.takeover, self.contract.arm.period_ns)
-        self.seen: tuple[Observation, Plan] | None = None  # what was acted upon last
+        self.seen: Plan | None = None  # what came last of inference
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -180,6 +180,7 @@ class Runner:
         """Act by `plan` from now on; one of an earlier episode or whose targets are all past is dropped."""
         if plan.episode is not self._episode or not self.running:
             return
+        self.seen = plan
         if plan.nearest is not None:
             self.gates.novelty.saw(plan.nearest.ratio)
         if plan.stale:
@@ -216,7 +217,7 @@ class Runner:
         """Take note of the software e-stop: a press stops, whether or not anything moves."""
         self.gates.estop.saw(pressed)
         if pressed:
-            self.stop(f"e-stop on {self.contract.gates.estop.topic}", kind="estop")
+            self.stop(f"true on {self.contract.gates.estop.topic}", kind="estop")
 
     def rearm(self) -> None:
         """Clear the stop; nothing moves before `begin`.

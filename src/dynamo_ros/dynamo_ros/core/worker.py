@@ -1,39 +1,110 @@
-"""Inference beside the thread that commands."""
+"""Inference beside the thread that commands, which never waits for it."""
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from queue import SimpleQueue
 
-from dynamo_ros.core.runner import Plan, Runner
+from dynamo_policies.errors import DynamoError
+from dynamo_ros.core.plans import Plan, Work
+from dynamo_ros.core.runner import Runner
 
-# A plan takes a fraction of a second; one that has not come by then never will.
-TIMEOUT_S = 10.0
+Job = tuple[Runner, Work, "Future[Plan]"]
+CLOSE_S = 1.0
+
+
+class HangsError(DynamoError):
+    """Inference has not come back, so nothing else can be thought of."""
+
+
+class InferenceError(DynamoError):
+    """The networks failed."""
 
 
 class Worker:
-    """Thinks for a Runner on a thread of its own, one observation at a time."""
+    """Thinks for a Runner on a thread of its own, one observation at a time.
+
+    The thread is a daemon: inference that hangs keeps neither the commands from stopping nor the process from
+    ending. A network that hangs while it holds Python's lock stops everything; a real robot's driver then
+    holds the last command.
+    """
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="inference")
-        self._waiting: Future[Plan] | None = None
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._last: Future[Plan] | None = None
+        self._wanted = False  # whether somebody waits for the last plan
+        self._thread = threading.Thread(target=_work, args=(self._jobs,), name="inference", daemon=True)
+        self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether inference is going on."""
+        return self._last is not None and not self._last.done()
 
     def step(self, runner: Runner, now_ns: int) -> None:
         """Hand over the plan if one is ready, and begin with the observation if one is due."""
-        if self._waiting is not None and self._waiting.done():
-            _hand_over(self._waiting, runner, now_ns)
-            self._waiting = None
-        if self._waiting is None and (work := runner.due(now_ns)) is not None:
-            self._waiting = self._pool.submit(runner.infer, work)
+        if self.busy:
+            return
+        if self._last is not None and self._wanted:
+            self._wanted = False
+            _hand_over(self._last, runner, now_ns)
+        if (work := runner.due(now_ns)) is not None:
+            self._begin(runner, work)
 
-    def drain(self) -> None:
-        """Wait for what was begun and throw it away; then no `infer` is going on."""
-        if self._waiting is not None:
-            self._waiting.exception(timeout=TIMEOUT_S)
-            self._waiting = None
+    def think(self, runner: Runner, work: Work, timeout_s: float) -> Plan:
+        """Return the plan for `work`, within `timeout_s` of real time.
+
+        Raises:
+            HangsError: it did not come, or an earlier one has not.
+            InferenceError: the networks failed.
+        """
+        self.settle(timeout_s)
+        future = self._begin(runner, work)
+        self.settle(timeout_s)
+        if (error := future.exception()) is not None:
+            raise InferenceError(_told(error)) from error
+        return future.result()
+
+    def drop(self) -> None:
+        """Throw away what inference is at; it may go on."""
+        self._wanted = False
+
+    def settle(self, timeout_s: float) -> None:
+        """Wait until no inference is going on and throw away what came of it.
+
+        Raises:
+            HangsError: one is still going on after `timeout_s` of real time.
+        """
+        self.drop()
+        if self._last is None:
+            return
+        try:
+            self._last.exception(timeout_s)
+        except FutureTimeoutError:
+            raise HangsError(
+                f"inference has not ended after {timeout_s:g} s; clean up and configure to begin anew"
+            ) from None
 
     def close(self) -> None:
-        """End the thread."""
-        self._pool.shutdown(cancel_futures=True)
+        """End the thread, if it can be ended."""
+        self._jobs.put(None)
+        self._thread.join(CLOSE_S)
+
+    def _begin(self, runner: Runner, work: Work) -> Future[Plan]:
+        self._last, self._wanted = Future(), True
+        self._jobs.put((runner, work, self._last))
+        return self._last
+
+
+def _work(jobs: SimpleQueue[Job | None]) -> None:
+    while (job := jobs.get()) is not None:
+        runner, work, future = job
+        try:
+            future.set_result(runner.infer(work))
+        except Exception as error:  # noqa: BLE001 - it is raised, or told, where the plan is taken
+            future.set_exception(error)
 
 
 def _hand_over(done: Future[Plan], runner: Runner, now_ns: int) -> None:
@@ -41,4 +112,8 @@ def _hand_over(done: Future[Plan], runner: Runner, now_ns: int) -> None:
     if error is None:
         runner.accept(done.result(), now_ns)
     else:
-        runner.stop(f"inference failed: {type(error).__name__}: {error}")
+        runner.stop(_told(error), kind="inference")
+
+
+def _told(error: BaseException) -> str:
+    return f"inference failed: {type(error).__name__}: {error}"

@@ -2,34 +2,59 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from rclpy.node import Node
 
 from dynamo_policies.bundle import Bundle, load_bundle
-from dynamo_policies.contract import ContractMismatchError
+from dynamo_policies.contract import Contract, ContractMismatchError
 from dynamo_policies.errors import UnknownNameError
 from dynamo_ros.core.runner import RunnerError
 from dynamo_ros.locations import find_contract
 
-FIXED = ("bundle", "contract", "device")  # not to be changed while a bundle is loaded
+FIXED = (
+    "bundle",
+    "contract",
+    "device",
+    "deadman",
+    "deadman_button",
+)  # not to be changed while a bundle is loaded
 
 
 def declare_bundle(node: Node) -> None:
-    """Declare `bundle`, `contract`, `task` and `device`."""
-    for name in ("bundle", "contract", "task"):
+    """Declare `bundle`, `contract`, `task`, `device`, `deadman` and `deadman_button`."""
+    for name in ("bundle", "contract", "task", "deadman"):
         node.declare_parameter(name, "")
     node.declare_parameter("device", "cpu")
+    node.declare_parameter("deadman_button", -1)
 
 
-def load_declared(node: Node) -> Bundle:
-    """Return the bundle that the parameters name; DynamoError where it does not fit the other parameters."""
+def load_declared(node: Node) -> tuple[Bundle, Contract]:
+    """Return the bundle that the parameters name, and the robot's contract, whose gates count.
+
+    DynamoError where the bundle does not fit the other parameters.
+    """
     path, name, task, device = (
         str(node.get_parameter(key).value) for key in ("bundle", "contract", "task", "device")
     )
     if not path:
         raise RunnerError("parameter bundle is empty; it is the folder that `dynamo train` wrote")
     bundle = load_bundle(path, device=device)
-    if name and (expected := find_contract(name)).hash != bundle.contract.hash:
-        raise ContractMismatchError(f"bundle {path} against contract {name}", bundle.contract, expected)
+    contract = find_contract(name) if name else bundle.contract
+    if contract.hash != bundle.contract.hash:
+        raise ContractMismatchError(f"bundle {path} against contract {name}", bundle.contract, contract)
     if task and task not in bundle.tasks:
         raise UnknownNameError("task", task, bundle.tasks)
-    return bundle
+    return bundle, _with_parameters(node, contract)
+
+
+def _with_parameters(node: Node, contract: Contract) -> Contract:
+    """Return `contract` with the deadman that the parameters ask for, and as a simulation can fulfil it."""
+    gates, topic = contract.gates, str(node.get_parameter("deadman").value)
+    if topic:
+        button = int(node.get_parameter("deadman_button").value)
+        deadman = dataclasses.replace(gates.deadman, topic=topic, button=button if button >= 0 else None)
+        gates = dataclasses.replace(gates, deadman=deadman)
+    if node.get_parameter("use_sim_time").value:  # no real arm runs on simulated time
+        gates = dataclasses.replace(gates, robot_state=dataclasses.replace(gates.robot_state, topic=None))
+    return dataclasses.replace(contract, gates=gates)

@@ -6,7 +6,7 @@ import time
 
 import torch
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, JumpThreshold
+from rclpy.clock import Clock, JumpThreshold, TimeJump
 from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
@@ -17,23 +17,29 @@ from std_srvs.srv import Trigger
 from dynamo_policies.errors import DynamoError
 from dynamo_ros.core.runner import Runner, RunnerError
 from dynamo_ros.core.worker import Worker
+from dynamo_ros.nodes.authority import AuthorityTopic
 from dynamo_ros.nodes.bundle_parameters import FIXED, declare_bundle, load_declared
 from dynamo_ros.nodes.commands import CommandPublisher
+from dynamo_ros.nodes.gates_in import GatesIn
 from dynamo_ros.nodes.health import HealthPublisher
 from dynamo_ros.nodes.lifecycle import FAILED, OK, ManagedNode
 from dynamo_ros.nodes.messages import now_ns
+from dynamo_ros.nodes.person_in import PersonIn
 from dynamo_ros.nodes.spin import run
 from dynamo_ros.nodes.streams_in import StreamsIn
 
 HEALTH_PERIOD_S = 1.0
 AUTOSTART_PERIOD_S = 0.2
+# Inference takes a fraction of a second; what has not come by then hangs.
+THINK_S = 5.0
 
 
 class InferenceNode(ManagedNode):
     """Feeds messages to a Runner and publishes the commands that it returns.
 
-    Parameters: `bundle` (folder), `contract` (name or path; must equal the bundle's where it is given),
-    `task` (settable while inactive; empty: the bundle's first), `device` and `threads` of the networks,
+    Parameters: `bundle` (folder), `contract` (name or path; must equal the bundle's where it is given; its
+    gates count), `task` (settable while inactive; empty: the bundle's first), `device` and `threads` of the
+    networks, `deadman` (topic of a deadman that must be held, as the contract's) and `deadman_button`,
     `autostart` (configure at once, activate when the streams have come).
     """
 
@@ -45,10 +51,8 @@ class InferenceNode(ManagedNode):
         self._runner: Runner | None = None
         self._active = False
         self._command_timer: Timer | None = None
-        self._worker = Worker()
-        self._told_stop = ""
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._health = HealthPublisher(self)
+        self._health, self._authority = HealthPublisher(self), AuthorityTopic(self)
         self.create_timer(HEALTH_PERIOD_S, self._report, clock=self._steady)
         self.create_service(Trigger, "~/rearm", self._rearm)
         self.create_service(Trigger, "~/stop", self._stop)
@@ -61,30 +65,39 @@ class InferenceNode(ManagedNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and check the bundle, run its networks once, and listen to its streams."""
         try:
-            bundle = load_declared(self)
-            self._runner = Runner(bundle, clock_ns=time.perf_counter_ns)
+            bundle, contract = load_declared(self)
+            self._runner = Runner(bundle, clock_ns=time.perf_counter_ns, contract=contract)
             self._runner.warm_up()
+            self._gates = GatesIn(self, self._runner)
         except DynamoError as error:
             self.get_logger().error(str(error))
             self._runner = None
             return FAILED
+        self._worker = Worker()
         self._streams = StreamsIn(
-            self, bundle.contract, bundle.frames, self._runner.push, self._runner.timings
+            self, contract, bundle.frames, self._runner.push, self._runner.refuse, self._runner.timings
         )
-        self._commands = CommandPublisher(self, bundle.contract)
+        takeover = self._runner.takeover
+        self._person = PersonIn(self, contract.base_frame, takeover.aim, takeover.wish)
+        self._commands = CommandPublisher(self, contract)
         self.get_logger().info(f"bundle {bundle.digest[:12]} for {', '.join(bundle.tasks)}")
+        if silent := self._runner.gates.silent:
+            self.get_logger().warning(f"by the contract these gates do not act: {', '.join(silent)}")
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Begin to command, from where the arm is."""
+        """Begin to command, from where the arm is, if the first action is near it."""
         assert self._runner is not None
         try:
-            self._runner.begin(self._task(), self._now_ns())
+            self._begin(self._runner)
         except DynamoError as error:
             self.get_logger().error(str(error))
             return FAILED
-        self._active, self._told_stop = True, ""
-        self._command_timer = self.create_timer(1.0 / self._runner.contract.arm.rate_hz, self._tick)
+        self._active = True
+        # A real arm is commanded steadily whatever the clock of stamps does; a simulated one in its own time.
+        clock = self.get_clock() if self.get_parameter("use_sim_time").value else self._steady
+        rate_hz = self._runner.contract.arm.rate_hz
+        self._command_timer = self.create_timer(1.0 / rate_hz, self._tick, clock=clock)
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -97,6 +110,12 @@ class InferenceNode(ManagedNode):
         self._forget()
         return super().on_cleanup(state)
 
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Hold where the arm is, and forget the bundle: the node can be configured anew."""
+        self._forget()
+        super().on_error(state)
+        return OK
+
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Hold where the arm is, and end."""
         self._forget()
@@ -105,16 +124,30 @@ class InferenceNode(ManagedNode):
     def destroy_node(self) -> None:
         """Hold where the arm is while the topics still work."""
         self._forget()
-        self._worker.close()
         super().destroy_node()
+
+    def _begin(self, runner: Runner) -> None:
+        """Begin an episode; DynamoError where something is against it."""
+        if other := self._authority.other:
+            self.get_logger().info(f"{other} moves the arm; it will let go")
+        self._worker.settle(THINK_S)
+        # One moment for all: while the first action is thought of, no message is read.
+        stamp_ns = self._now_ns()
+        first = self._worker.think(runner, runner.preview(self._task(), stamp_ns), THINK_S)
+        runner.check_first(first, stamp_ns)
+        runner.begin(self._task(), stamp_ns)
+        self._authority.tell(runner.authority)
 
     def _tick(self) -> None:
         assert self._runner is not None
         stamp_ns = self._now_ns()
+        if not self.get_parameter("use_sim_time").value:
+            self._runner.gates.clock.saw(stamp_ns, now_ns(self._steady))
         self._worker.step(self._runner, stamp_ns)
         if (command := self._runner.command(stamp_ns)) is not None:
             self._commands.publish(command, stamp_ns)
-        self._tell_stop()
+        self._authority.tell(self._runner.authority)
+        self._health.tell_stop(self._runner.stopped)
 
     def _end_episode(self) -> None:
         if self._runner is None or not self._active:
@@ -124,14 +157,16 @@ class InferenceNode(ManagedNode):
             self.destroy_timer(self._command_timer)
         if (hold := self._runner.finish()) is not None:
             self._commands.publish(hold, self._now_ns())
-        self._worker.drain()
+        self._worker.drop()
+        self._authority.tell("nobody")
         self._report()
 
     def _forget(self) -> None:
         self._end_episode()
         if self._runner is None:
             return
-        self._streams.close()
+        for part in (self._streams, self._gates, self._person, self._worker):
+            part.close()
         self._commands.destroy()
         self._runner = None
 
@@ -140,30 +175,32 @@ class InferenceNode(ManagedNode):
         if self._runner is None:
             response.message = "not configured"
             return response
-        self._runner.rearm()
-        self._worker.drain()
         try:
+            self._runner.rearm()
             if self._active:
-                self._runner.begin(self._task(), self._now_ns())
+                self._begin(self._runner)
         except DynamoError as error:
             self._runner.stop(str(error))
             response.message = str(error)
             return response
-        self._told_stop, response.success = "", True
+        self._health.tell_stop(self._runner.stopped)
+        response.success = True
         return response
 
     def _stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self._runner is None:
             response.message = "not configured, so nothing is commanded"
             return response
-        self._runner.stop("requested by ~/stop")
+        self._runner.stop("by ~/stop")
         response.success = True
         return response
 
-    def _jumped(self, _jump: object) -> None:
-        if self._runner is not None:
-            self._runner.stop("the clock jumped back")
-            self._runner.reset_clock()
+    def _jumped(self, jump: TimeJump) -> None:
+        if self._runner is None:
+            return
+        self._runner.stop(f"the clock jumped {-jump.delta.nanoseconds / 1e6:.0f} ms back", kind="clock")
+        if (hold := self._runner.reset_clock()) is not None:
+            self._commands.publish(hold, self._now_ns())
 
     def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         names = {parameter.name for parameter in parameters}
@@ -186,12 +223,7 @@ class InferenceNode(ManagedNode):
     def _report(self) -> None:
         if self._runner is not None:
             self._health.publish(self._runner, active=self._active, task=self._task())
-
-    def _tell_stop(self) -> None:
-        stopped = self._runner.stopped if self._runner is not None else None
-        if stopped is not None and stopped.text != self._told_stop:
-            self._told_stop = stopped.text
-            self.get_logger().error(f"stopped: {stopped.text}; call ~/rearm to go on")
+            self._health.tell_stop(self._runner.stopped)
 
     def _task(self) -> str:
         assert self._runner is not None

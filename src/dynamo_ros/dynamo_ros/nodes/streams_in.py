@@ -20,7 +20,10 @@ from dynamo_ros.nodes.qos import stream_qos
 
 
 class StreamsIn:
-    """Calls `take` with every sample of the observed streams until `close`."""
+    """Calls `take` with every sample of the observed streams until `close`.
+
+    `refuse` gets the name of a stream and what is wrong with its message.
+    """
 
     def __init__(
         self,
@@ -28,9 +31,10 @@ class StreamsIn:
         contract: Contract,
         frames: FrameSettings,
         take: Callable[[Sample], object],
+        refuse: Callable[[str, str], object],
         timings: Timings,
     ) -> None:
-        self._node, self._take, self._timings = node, take, timings
+        self._node, self._take, self._refuse, self._timings = node, take, refuse, timings
         self._decoder = Decoder(contract, frames)
         topics: dict[str, list[str]] = {}
         for name, stream in contract.observed.items():
@@ -56,7 +60,7 @@ class StreamsIn:
                 with self._timings.measure("decode"):
                     sample = self._decoder.decode(name, message, receive_ns)
             except DynamoError as error:
-                # The stream goes stale by this, which stops the arm.
+                self._refuse(name, str(error))
                 self._node.get_logger().error(str(error), throttle_duration_sec=1.0)
                 continue
             if sample is not None:
