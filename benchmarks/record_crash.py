@@ -1,21 +1,20 @@
-"""What kill -9 takes from the recorder, at random moments of recording, saving and starting.
+"""What kill -9 takes from the recorder as it is used, at random moments of recording, saving and starting.
 
-A process records episodes one after the other, in real time: a 640x480 camera, two joint topics at 250 Hz,
-commands. It tells, through a pipe, of each message handed to the recorder and each episode that was saved. It
-is killed; then saved episodes must hold every message, the episodes of before must be byte-identical, and
-what is missing of the open ones, after repair, says how much was lost.
+The recorder's node records four cameras of 640x480 at 30 Hz, two joint topics at 250 Hz and commands, sent
+over DDS by processes of their own. Episodes of a second follow each other without a pause. The node is
+killed; then episodes of before must be byte-identical, saved ones whole, and the open one, after repair, says
+how much is missing before the kill. With --core instead: the recorder's core in a process that feeds itself,
+which knows of each single message what became of it.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -24,131 +23,142 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recording_load import Payload, Source, contract, numbers, sources
+from record_crash_core import crash as crash_of_the_core
+from recording_load import contract, numbers, sources
+from recording_processes import READY_S, TASK, Controller, Publishers, start_recorder, write_result
 
 from dynamo_policies.bags import BagError, bag_hash, find_bags, read_info
 from dynamo_policies.repair import find_damaged, repair
-from dynamo_ros.core.recorder import Recorder
 
-TASK = "put_yogurt"
 EPISODE_S = 1.0
-TICK_S = 0.004
 LONGEST_S = 2.5  # until the kill
 EARLIER = 3
+SERVICES = ("start", "stop", "discard", "mark", "moment", "redo", "next")
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (where Linux has it)
 
 
-class Told(NamedTuple):
-    """What the killed process had told."""
+class Killed(NamedTuple):
+    """When a recorder was killed, what it had answered by then, and what it had been asked."""
 
-    fed: dict[str, list[tuple[str, int, int]]]  # episode -> topic, number, stamp
-    saved: set[str]
     killed_ns: int
+    begun_ns: dict[str, int]  # episode -> when its start was answered
+    ended_ns: dict[str, int]  # episode -> when its end was asked for
+    saved: set[str]
 
 
-def load() -> list[Source]:
-    """Return the sources of the load with one camera."""
-    return [one for one in sources() if not one.is_camera or one.topic.endswith("0")]
+class Recorder:
+    """The recorder's process, with services of its own name, so that a dead one is not called."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self.name = f"/recorder{number}"
+        names = {f"/recorder/{name}": f"{self.name}/{name}" for name in SERVICES}
+        file = folder / "contract.yaml"
+        self._others, self._own = _segments(), set[Path]()
+        self.process = start_recorder({"contract": file, "out": folder / "bags", "reserve_mb": 256.0}, names)
+
+    def look(self) -> None:
+        """Take note of its shared memory: what it maps and was not there before."""
+        maps = Path(f"/proc/{self.process.pid}/maps").read_text()
+        self._own = {path for path in _segments() - self._others if path.name in maps}
+
+    def kill(self) -> int:
+        """Kill it and return when, ns."""
+        killed_ns = time.time_ns()
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait(READY_S)
+        for segment in self._own:  # Fast DDS leaves a killed process's for ever.
+            for file in (segment, segment.with_name(f"{segment.name}_el")):
+                file.unlink(missing_ok=True)
+        return killed_ns
+
+    def end(self) -> None:
+        """End it as Ctrl-C does."""
+        self.process.terminate()
+        self.process.wait(READY_S)
 
 
-def feed(
-    recorder: Recorder, payloads: list[tuple[Source, Payload]], name: str, tell: int, seconds: float
-) -> None:
-    """Give the recorder the load in real time."""
-    begun = time.monotonic()
-    for step in range(int(seconds / TICK_S)):
-        time.sleep(max(0.0, begun + step * TICK_S - time.monotonic()))
-        for one, payload in payloads:
-            if step % round(1 / TICK_S / one.rate_hz) == 0:
-                now_ns = time.time_ns()
-                recorder.saw(one.topic, payload.numbered(step, now_ns), now_ns)
-                os.write(tell, f"fed {name} {one.topic} {step} {now_ns}\n".encode())
+def _segments() -> set[Path]:
+    """Return the shared memory of all participants, their ports left out: those are taken over."""
+    return {path for path in SHARED_MEMORY.glob("fastrtps_*") if "port" not in path.name}
 
 
-def recorder_in(folder: Path) -> tuple[Recorder, list[tuple[Source, Payload]]]:
-    """Return a recorder that has heard every stream."""
-    recorder = Recorder(contract(), folder)
-    payloads = [(one, Payload(one)) for one in sources()]
-    for one, payload in payloads:
-        recorder.saw(one.topic, payload.numbered(0, 0), 1)
-    chosen = {one.topic for one in load()}
-    return recorder, [(one, payload) for one, payload in payloads if one.topic in chosen]
+def record_until_killed(controller: Controller, recorder: Recorder, after_s: float) -> Killed:
+    """Record one episode after the other; kill the recorder so long after the first one began."""
+    from dynamo_interfaces.srv import StartEpisode, StopEpisode
 
-
-def child(folder: Path) -> None:
-    """Record until killed; each stop goes on behind the next start."""
-    recorder, payloads = recorder_in(folder)
-    os.write(1, b"ready\n")
-    while True:
-        name = recorder.start(TASK, time.time_ns()).name
-        feed(recorder, payloads, name, 1, EPISODE_S)
-        ending = recorder.end("success")
-        threading.Thread(target=announce, args=(ending, name), daemon=True).start()
-        recorder.tend()
-
-
-def announce(ending: Any, name: str) -> None:
-    """Tell when an episode is saved."""
-    if not ending.summary().error:
-        os.write(1, f"saved {name}\n".encode())
-
-
-def killed_child(folder: Path, after_s: float) -> Told:
-    """Let a process record and kill it so long after its first episode began."""
-    process = subprocess.Popen([sys.executable, __file__, "--child", str(folder)], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
-    killer = threading.Timer(after_s, os.kill, (process.pid, signal.SIGKILL))
+    begun_ns: dict[str, int] = {}
+    ended_ns: dict[str, int] = {}
+    saved: set[str] = set()
+    killed: list[int] = []
+    stopping: list[Any] = []
+    starts = controller.node.create_client(StartEpisode, f"{recorder.name}/start")
+    stops = controller.node.create_client(StopEpisode, f"{recorder.name}/stop")
+    assert stops.wait_for_service(READY_S)
+    begun_ns[Path(controller.start(f"{recorder.name}/start").path).name] = time.time_ns()
+    recorder.look()
+    killer = threading.Timer(after_s, lambda: killed.append(recorder.kill()))
     killer.start()
-    lines = process.stdout.read().decode().splitlines()
-    process.wait(10)
-    fed, saved, killed_ns = defaultdict(list), set(), 0
-    for line in lines:
-        words = line.split()
-        if words[0] == "saved" and len(words) == 2:
-            saved.add(words[1])
-        elif len(words) == 5:
-            fed[words[1]].append((words[2], int(words[3]), int(words[4])))
-            killed_ns = max(killed_ns, int(words[4]))
-    return Told(dict(fed), saved, killed_ns)
+    while not killed:
+        controller.spin(EPISODE_S, lambda: bool(killed))
+        if killed:
+            break
+        ended_ns[list(begun_ns)[-1]] = time.time_ns()
+        stopping.append(stops.call_async(StopEpisode.Request(outcome="success")))
+        begun = _next_episode(controller, starts, killed)
+        begun_ns |= {begun: time.time_ns()} if begun else {}
+    killer.join()
+    for stop in stopping:
+        if stop.done() and stop.result().success:
+            saved.add(Path(stop.result().path).name)
+    for client in (starts, stops):
+        controller.node.destroy_client(client)
+    return Killed(killed[0], begun_ns, ended_ns, saved)
 
 
-def trial(folder: Path, after_s: float) -> dict[str, Any]:
-    """Kill, repair and compare."""
-    told = killed_child(folder, after_s)
-    complete = {path.name for path in find_bags(folder)}
-    problems = [f"{name} was saved and is gone" for name in sorted(told.saved - complete)]
-    open_ones, unreadable = find_damaged(folder), 0
+def _next_episode(controller: Controller, starts: Any, killed: list[int]) -> str:
+    """Ask for the next episode until it has begun, and return its name; empty if the recorder was killed.
+
+    The stop before it is another service: the recorder may take the start first, and refuses it.
+    """
+    from dynamo_interfaces.srv import StartEpisode
+
+    while not killed:
+        start = starts.call_async(StartEpisode.Request(task=TASK))
+        controller.spin(READY_S, lambda start=start: start.done() or bool(killed))
+        if start.done() and start.result().success:
+            return Path(start.result().path).name
+    return ""
+
+
+def examine(folder: Path, killed: Killed, earlier: set[str]) -> dict[str, Any]:
+    """Repair what is open, compare, and delete the episodes of this trial."""
+    complete = {path.name for path in find_bags(folder)} - earlier
+    problems = [f"{name} was saved and is gone" for name in sorted(killed.saved - complete)]
+    open_ones = find_damaged(folder)
+    unreadable = [part for part in open_ones if not _repaired(part)]
+    problems += [problem for name in sorted(complete) for problem in _silent_gaps(folder / name)]
+    begun = {name: stamp for name, stamp in killed.begun_ns.items() if name not in complete}
     for part in open_ones:
-        unreadable += not repaired(part)
-    lost_s, lost = 0.0, 0
-    for name, fed in told.fed.items():
-        bag = folder / name
-        found = (
-            {(topic, number) for topic, number, _ in numbers(bag / f"{name}.mcap")} if bag.is_dir() else set()
-        )
-        missing = [stamp for topic, number, stamp in fed if (topic, number) not in found]
-        if missing and name in complete:
-            problems.append(f"{name} is complete and lacks {len(missing)} messages")
-        if bag.is_dir():
-            read_info(bag)
-        lost += len(missing)
-        lost_s = max([lost_s, *((told.killed_ns - stamp) / 1e9 for stamp in missing)])
-    for name in told.fed:
-        for path in (folder / name, *folder.glob(f".{name}.*")):
-            shutil.rmtree(path, ignore_errors=True)
-    fed = sum(map(len, told.fed.values()))
+        begun.setdefault(part.name.removeprefix(".").removesuffix(".part"), killed.killed_ns)
+    lost = [
+        _lost(folder / name, stamp, min(killed.killed_ns, killed.ended_ns.get(name, killed.killed_ns)))
+        for name, stamp in begun.items()
+    ]
+    lost_s, topic = max(lost, default=(0.0, ""))
+    for path in folder.iterdir():
+        if path.name not in earlier:
+            shutil.rmtree(path)
     return {
-        "after_s": after_s,
         "lost_s": lost_s,
-        "lost": lost,
-        "fed": fed,
+        "topic": topic,
         "open": len(open_ones),
-        "unreadable": unreadable,
+        "complete": len(complete),
+        "unreadable": len(unreadable),
         "problems": problems,
     }
 
 
-def repaired(part: Path) -> bool:
+def _repaired(part: Path) -> bool:
     """Repair an episode; False where nothing of it had come to the disk."""
     try:
         repair(part)
@@ -157,55 +167,93 @@ def repaired(part: Path) -> bool:
     return True
 
 
-def crash(folder: Path, trials: int, seed: int) -> dict[str, Any]:
-    """Run the trials beside episodes that were recorded before."""
-    chance = random.Random(seed)
-    recorder, payloads = recorder_in(folder)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+def _lost(bag: Path, begun_ns: int, ended_ns: int) -> tuple[float, str]:
+    """Return how long before the kill, or before it was told to end, the bag's shortest topic ends; which."""
+    newest = dict.fromkeys((one.topic for one in sources()), begun_ns)
+    if bag.is_dir():
+        for topic, _, publish_ns in numbers(bag / f"{bag.name}.mcap"):
+            newest[topic] = max(newest[topic], publish_ns)
+    shortest = min(newest, key=lambda topic: newest[topic])
+    return max(0, ended_ns - newest[shortest]) / 1e9, shortest
+
+
+def _silent_gaps(bag: Path) -> list[str]:
+    """Return the topics of a whole bag that lack more messages than the recorder counted as dropped."""
+    dropped, found = read_info(bag).dropped, defaultdict(list)
+    for topic, number, _ in numbers(bag / f"{bag.name}.mcap"):
+        found[topic].append(number)
+    missing = {topic: max(got) - min(got) + 1 - len(set(got)) for topic, got in found.items()}
+    return [
+        f"{bag.name} lacks {count} messages on {topic}, {dropped.get(topic, 0)} of them counted"
+        for topic, count in missing.items()
+        if count > dropped.get(topic, 0)
+    ]
+
+
+def earlier_episodes(controller: Controller, folder: Path) -> None:
+    """Record what no kill may change."""
+    from dynamo_interfaces.srv import StopEpisode
+
+    recorder = Recorder(folder, 0)
     for _ in range(EARLIER):
-        name = recorder.start(TASK, time.time_ns()).name
-        feed(recorder, payloads, name, nowhere, 0.5)
-        recorder.stop("success")
-    before = {path.name: bag_hash(path) for path in find_bags(folder)}
-    results = []
-    for number in range(trials):
-        results.append(trial(folder, chance.uniform(0.05, LONGEST_S)))
-        print(number, results[-1], file=sys.stderr, flush=True)
-    after = {path.name: bag_hash(path) for path in find_bags(folder) if path.name in before}
+        controller.start(f"{recorder.name}/start")
+        controller.spin(0.5)
+        assert controller.call(StopEpisode, f"{recorder.name}/stop", StopEpisode.Request()).success
+    recorder.end()
+
+
+def crash(folder: Path, trials: int, seed: int, camera_hz: float) -> dict[str, Any]:
+    """Run the trials beside episodes that were recorded before."""
+    chance, results, began = random.Random(seed), [], time.monotonic()
+    (folder / "bags").mkdir(parents=True)
+    (folder / "contract.yaml").write_text(contract(camera_hz).to_yaml())
+    with Publishers(sources(camera_hz)), Controller() as controller:
+        earlier_episodes(controller, folder)
+        before = {path.name: bag_hash(path) for path in find_bags(folder / "bags")}
+        for number in range(1, trials + 1):
+            after_s = chance.uniform(0.05, LONGEST_S)
+            killed = record_until_killed(controller, Recorder(folder, number), after_s)
+            results.append({"after_s": round(after_s, 3), **examine(folder / "bags", killed, set(before))})
+            print(number, results[-1], file=sys.stderr, flush=True)
+        after = {path.name: bag_hash(path) for path in find_bags(folder / "bags")}
     lost = [one["lost_s"] for one in results]
     return {
+        "recorder": "the node, over DDS",
+        "cameras": "4 of 640x480 rgb8",
+        "camera_hz": camera_hz,
         "trials": trials,
         "lost_seconds": max(lost),
         "lost_seconds_median": statistics.median(lost),
-        "lost_messages": sum(one["lost"] for one in results),
-        "fed_messages": sum(one["fed"] for one in results),
         "earlier_episodes_identical": before == after,
         "problems": [problem for one in results for problem in one["problems"]],
+        "complete_episodes": sum(one["complete"] for one in results),
         "killed_while_saving": sum(one["open"] > 1 for one in results),
         "unreadable": sum(one["unreadable"] for one in results),
+        "took_seconds": round(time.monotonic() - began),
     }
 
 
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="5 kills instead of 100")
+    parser.add_argument("--quick", action="store_true", help="3 kills instead of 100")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--trials", type=int)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--camera-hz", type=float, default=30.0)
+    parser.add_argument("--core", action="store_true", help="the recorder's core instead of the node")
     parser.add_argument("--out", type=Path, help="folder on the disk to record to")
-    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.child:
-        child(given.child)
-    folder = given.out or Path(tempfile.mkdtemp(prefix="record_crash_"))
-    result = crash(folder / "bags", given.trials or (5 if given.quick else 100), given.seed)
-    shutil.rmtree(folder, ignore_errors=True)
-    text = json.dumps(result, indent=2)
-    print(text)
-    if given.json:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(text + "\n")
+    trials = given.trials or (3 if given.quick else 100)
+    folder = Path(tempfile.mkdtemp(prefix="record_crash_", dir=given.out))
+    try:
+        if given.core:
+            result = crash_of_the_core(folder / "bags", trials, given.seed)
+        else:
+            result = crash(folder, trials, given.seed, given.camera_hz)
+    finally:
+        shutil.rmtree(folder)
+    write_result(result, given.json)
 
 
 if __name__ == "__main__":

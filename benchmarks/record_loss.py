@@ -1,14 +1,13 @@
 """Does the recorder lose anything? Publishers in processes of their own, checked by their sequence numbers.
 
 Four cameras of 640x480 rgb8 at 30 Hz, two joint topics at 250 Hz, commands at 30 Hz, over DDS, into one bag.
-Where messages are lost, slower cameras are tried until none are. With --memory instead: as many messages as
-an hour-long episode has go through the recorder's core, and its memory is watched.
+With --search, or where messages are lost, the largest load without loss is looked for: cameras are doubled
+until some are lost, then bisected. With --memory instead: see `recording_memory`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -18,122 +17,88 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
-from recording_load import HEIGHT, WIDTH, Payload, Source, contract, numbers, sources
+from recording_load import CAMERAS, HEIGHT, WIDTH, contract, numbers, sources
+from recording_memory import memory
+from recording_processes import SETTLE_S, Controller, Publishers, start_recorder, write_result
 
-TASK = "put_yogurt"
-SETTLE_S = 1.0
 BARE_BYTES = 1 << 30
 SYNC_BYTES = 64 << 20
-SEARCH_HZ = (30.0, 25.0, 20.0, 15.0, 10.0, 5.0)
-SEARCH_S = 20.0
-HOUR_S = 3600
-SMALL = (64, 48)  # images of the memory run: a hundredth of the bytes
-RECORDER = "from dynamo_ros.nodes.recorder_node import main; raise SystemExit(main())"
+SEARCH_S, QUICK_S = 20.0, 5.0
+AGAIN = 2  # runs of a load without loss
+MOST_CAMERAS = 16
+FULL_PRESSURE = 0.9  # of the recorder's buffer
+IDLE_CORES = 0.2
 
 
-def publish(source: Source) -> None:
-    """Publish until stdin ends, at the source's rate and without a gap; then tell the last number."""
-    import threading
+class Load(NamedTuple):
+    """What is published and how it is recorded."""
 
-    import rclpy
-    from rclpy.qos import QoSProfile
-    from rosidl_runtime_py.utilities import get_message
-
-    rclpy.init()
-    node = rclpy.create_node(source.topic.replace("/", "_").strip("_"))
-    publisher = node.create_publisher(get_message(source.type), source.topic, QoSProfile(depth=20))
-    ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
-    payload, number, period = Payload(source), 0, 1.0 / source.rate_hz
-    due = time.monotonic()
-    while not ended.is_set():
-        number += 1
-        publisher.publish(payload.numbered(number, time.time_ns()))
-        due += period
-        time.sleep(max(0.0, due - time.monotonic()))
-    print(json.dumps({"topic": source.topic, "last": number}), flush=True)
-    time.sleep(SETTLE_S)  # A reliable publisher that ends takes with it what it still has to send.
-    node.destroy_node()
-    rclpy.shutdown()
+    cameras: int
+    camera_hz: float
+    hashes: bool
+    priority: int
+    busy: int  # processes that do nothing but compute beside it
 
 
-def record(folder: Path, camera_hz: float, seconds: float, hashes: bool) -> dict[str, Any]:
+def record(folder: Path, load: Load, seconds: float) -> dict[str, Any]:
     """Record the load for so long and return what came of it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (folder / "contract.yaml").write_text(contract(camera_hz).to_yaml())
-    settings = {"contract": folder / "contract.yaml", "out": folder / "bags", "hashes": str(hashes).lower()}
-    parameters = [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
-    recorder = subprocess.Popen([sys.executable, "-c", RECORDER, "--ros-args", *parameters])
-    publishers = [_publisher(source, camera_hz) for source in sources(camera_hz)]
+    file = folder / "contract.yaml"
+    file.write_text(contract(load.camera_hz, load.cameras).to_yaml())
+    settings = {"contract": file, "out": folder / "bags", "hashes": str(load.hashes).lower()}
+    recorder = start_recorder({**settings, "priority": load.priority})
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(load.busy)]
     try:
-        watched = _episode(recorder.pid, publishers, seconds)
+        with Publishers(sources(load.camera_hz, load.cameras)) as publishers:
+            watched = _episode(recorder.pid, publishers, seconds)
     finally:
+        for other in others:
+            other.kill()
+            other.wait()
         recorder.terminate()
         recorder.wait(60)
-        for process in publishers:
-            process.kill()
     result = _compare(watched)
     shutil.rmtree(folder)
-    return {"camera_hz": camera_hz, **result}
+    return {**load._asdict(), **result}
 
 
-def _publisher(source: Source, camera_hz: float) -> subprocess.Popen[str]:
-    command = [sys.executable, __file__, "--publish", source.topic, "--camera-hz", str(camera_hz)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def _episode(pid: int, publishers: list[subprocess.Popen[str]], seconds: float) -> dict[str, Any]:
-    import rclpy
+def _episode(pid: int, publishers: Publishers, seconds: float) -> dict[str, Any]:
     from dynamo_interfaces.msg import RecorderState
-    from dynamo_interfaces.srv import StartEpisode, StopEpisode
+    from dynamo_interfaces.srv import StopEpisode
 
-    rclpy.init()
-    node = rclpy.create_node("record_loss")
     states: list[RecorderState] = []
-    node.create_subscription(RecorderState, "/recorder/state", states.append, 10)
-
-    def call(kind: type, name: str, request: Any) -> Any:
-        client = node.create_client(kind, name)
-        assert client.wait_for_service(60.0), name
-        future = client.call_async(request)
-        rclpy.spin_until_future_complete(node, future, timeout_sec=120.0)
-        return future.result()
-
-    deadline = time.monotonic() + 60
-    while not (answer := call(StartEpisode, "/recorder/start", StartEpisode.Request(task=TASK))).success:
-        assert time.monotonic() < deadline, answer.message
-        time.sleep(0.5)
-    process = psutil.Process(pid)
-    start_ns, start_s, start_cpu = time.time_ns(), time.monotonic(), sum(process.cpu_times()[:2])
-    while time.monotonic() - start_s < seconds:
-        rclpy.spin_once(node, timeout_sec=0.5)
-    cpu_s, wall_s = sum(process.cpu_times()[:2]) - start_cpu, time.monotonic() - start_s
-    for one in publishers:
-        assert one.stdin is not None
-        one.stdin.close()
-    last = [json.loads(one.stdout.readline()) for one in publishers if one.stdout is not None]
-    time.sleep(SETTLE_S)
-    asked_s = time.monotonic()
-    answer = call(StopEpisode, "/recorder/stop", StopEpisode.Request(outcome="success"))
-    stop_s = time.monotonic() - asked_s
-    rss = process.memory_info().rss
-    node.destroy_node()
-    rclpy.shutdown()
+    with Controller() as controller:
+        controller.node.create_subscription(RecorderState, "/recorder/state", states.append, 10)
+        controller.start()
+        process = psutil.Process(pid)
+        start_ns, start_s, start_cpu = time.time_ns(), time.monotonic(), sum(process.cpu_times()[:2])
+        before = psutil.cpu_times()
+        controller.spin(seconds)
+        cpu_s, wall_s = sum(process.cpu_times()[:2]) - start_cpu, time.monotonic() - start_s
+        idle = psutil.cpu_times().idle - before.idle
+        last = publishers.finish()
+        time.sleep(SETTLE_S)
+        asked_s = time.monotonic()
+        answer = controller.call(StopEpisode, "/recorder/stop", StopEpisode.Request(outcome="success"))
+        stop_s = time.monotonic() - asked_s
+        rss = process.memory_info().rss
     return {
         "start_ns": start_ns,
         "seconds": wall_s,
         "cpu_s": cpu_s,
+        "idle_cores": idle / wall_s,
         "stop_s": stop_s,
         "rss_mb": rss / 1e6,
         "dropped_by_its_own_count": answer.dropped,
         "most_pressure": max((state.pressure for state in states), default=0.0),
         "bag": answer.path,
-        "last": {one["topic"]: one["last"] for one in last},
+        "last": last,
         "verdict": answer.message,
     }
 
@@ -189,60 +154,61 @@ def bare_copy(folder: Path, size: int) -> float:
     return taken / (written / 1e9)
 
 
-def loss(folder: Path, seconds: float, hashes: bool, camera_hz: float) -> dict[str, Any]:
+def loss(folder: Path, load: Load, seconds: float) -> dict[str, Any]:
     """Record the whole load; where that loses, find the largest one that does not."""
-    result = record(folder, camera_hz, seconds, hashes)
+    result = record(folder, load, seconds)
     bare = statistics.median(bare_copy(folder, BARE_BYTES) for _ in range(3))
-    result |= {
-        "bare_cpu_s_per_gigabyte": bare,
-        "ratio": result["cpu_s_per_gigabyte"] / bare,
-        "hashes": hashes,
-    }
+    result |= {"bare_cpu_s_per_gigabyte": bare, "ratio": result["cpu_s_per_gigabyte"] / bare}
     if result["lost"]:
-        tried = []
-        for rate in (one for one in SEARCH_HZ if one < camera_hz):
-            tried.append(record(folder, rate, min(SEARCH_S, seconds), hashes))
-            if not tried[-1]["lost"]:
-                break
-        result["slower_cameras"] = tried
+        result["search"] = search(folder, load, min(SEARCH_S, seconds))
     return result
 
 
-def memory(folder: Path, seconds: float) -> dict[str, Any]:
-    """Return the resident memory while as many messages go through as `seconds` of the load have."""
-    from dynamo_ros.core.recorder import Recorder
+def search(folder: Path, load: Load, seconds: float) -> dict[str, Any]:
+    """Return the largest number of cameras without loss: doubled until messages are lost, then bisected.
 
-    shutil.rmtree(folder, ignore_errors=True)
-    recorder = Recorder(contract(), folder)
-    load = [(one, Payload(one, size=SMALL)) for one in sources()]
-    for one, payload in load:
-        recorder.saw(one.topic, payload.numbered(0, 0), 1)
-    recorder.start(TASK, 1)
-    process, watched, messages = psutil.Process(), [], 0
-    began = time.monotonic()
-    for step in range(int(seconds * 250)):
-        now_ns = 2 + step * 4_000_000
-        for one, payload in load:
-            if step % round(250 / one.rate_hz) == 0:
-                recorder.saw(one.topic, payload.numbered(step, now_ns), now_ns)
-                messages += 1
-        while recorder.status(now_ns).waiting_bytes > 32 << 20:
-            time.sleep(0.002)
-        if step % max(int(seconds * 250 / 20), 1) == 0:
-            watched.append(process.memory_info().rss / 1e6)
-    summary = recorder.stop("success")
-    shutil.rmtree(folder)
-    quarter = len(watched) // 4  # The queue and the allocator settle in the first one.
-    early, late = (statistics.median(part) for part in (watched[quarter : 2 * quarter], watched[-quarter:]))
+    A load counts as without loss when `AGAIN` runs of it lose nothing.
+    """
+    tried: list[dict[str, Any]] = []
+
+    def holds(cameras: int) -> bool:
+        for _ in range(AGAIN):
+            tried.append(record(folder, load._replace(cameras=cameras), seconds))
+            print(f"{cameras} cameras: {tried[-1]['lost']} lost", file=sys.stderr, flush=True)
+            if tried[-1]["lost"]:
+                return False
+        return True
+
+    most = largest(holds, MOST_CAMERAS)
+    fitting = [one for one in tried if one["cameras"] == most]
+    failing = next((one for one in tried if one["cameras"] > most and one["lost"]), None)
     return {
-        "messages": messages,
-        "written": summary.messages,
-        "dropped": summary.dropped,
-        "stands_for_seconds": seconds,
-        "took_seconds": time.monotonic() - began,
-        "rss_mb": [round(one, 1) for one in watched],
-        "memory_growth_mb": round(late - early, 1),  # from the second quarter to the last
+        "cameras_without_loss": most,
+        "megabytes_per_second": max((one["megabytes_per_second"] for one in fitting), default=0.0),
+        "limited_by": "nothing up to the most that was tried" if failing is None else _limit(failing),
+        "tried": tried,
     }
+
+
+def largest(holds: Callable[[int], bool], most: int) -> int:
+    """Return the largest number up to `most` that holds; numbers that do are taken to be below the others."""
+    good, bad = 0, 1
+    while bad <= most and holds(bad):
+        good, bad = bad, bad * 2
+    bad = min(bad, most + 1)
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        good, bad = (middle, bad) if holds(middle) else (good, middle)
+    return good
+
+
+def _limit(failing: dict[str, Any]) -> str:
+    """Say what the counters of a run with losses tell."""
+    if failing["most_pressure"] >= FULL_PRESSURE:
+        return "the disk: the recorder's buffer was full"
+    if failing["idle_cores"] < IDLE_CORES:
+        return f"the processors: {failing['idle_cores']:.2f} cores were idle"
+    return f"the middleware: {failing['idle_cores']:.2f} cores were idle, the buffer was not full"
 
 
 def main() -> None:
@@ -251,26 +217,27 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="20 s instead of 5 minutes")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--seconds", type=float)
+    parser.add_argument("--cameras", type=int, default=CAMERAS)
     parser.add_argument("--camera-hz", type=float, default=30.0)
     parser.add_argument("--no-hashes", action="store_true", help="record without stream hashes")
-    parser.add_argument("--memory", action="store_true", help="watch the memory over an hour's messages")
+    parser.add_argument("--priority", type=int, default=0, help="the recorder's parameter")
+    parser.add_argument("--busy", type=int, default=0, help="processes that only compute beside the load")
+    parser.add_argument("--search", action="store_true", help="look for the largest load without loss")
+    parser.add_argument("--memory", action="store_true", help="watch the memory over a long episode")
     parser.add_argument("--out", type=Path, help="folder on the disk to record to")
-    parser.add_argument("--publish", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.publish:
-        publish(next(one for one in sources(given.camera_hz) if one.topic == given.publish))
-        return
-    folder = given.out or Path(tempfile.mkdtemp(prefix="record_loss_"))
-    if given.memory:
-        result = memory(folder / "memory", given.seconds or (HOUR_S / 20 if given.quick else HOUR_S))
-    else:
-        seconds = given.seconds or (20.0 if given.quick else 300.0)
-        result = loss(folder / "loss", seconds, not given.no_hashes, given.camera_hz)
-    text = json.dumps(result, indent=2)
-    print(text)
-    if given.json:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(text + "\n")
+    folder = Path(tempfile.mkdtemp(prefix="record_loss_", dir=given.out))
+    load = Load(given.cameras, given.camera_hz, not given.no_hashes, given.priority, given.busy)
+    try:
+        if given.memory:
+            result = memory(folder / "memory", quick=given.quick)
+        elif given.search:
+            result = search(folder / "loss", load, given.seconds or (QUICK_S if given.quick else SEARCH_S))
+        else:
+            result = loss(folder / "loss", load, given.seconds or (20.0 if given.quick else 300.0))
+    finally:
+        shutil.rmtree(folder)
+    write_result(result, given.json)
 
 
 if __name__ == "__main__":

@@ -34,21 +34,21 @@ class Source(NamedTuple):
         return self.type.endswith("Image")
 
 
-def sources(camera_hz: float = 30.0) -> list[Source]:
+def sources(camera_hz: float = 30.0, cameras: int = CAMERAS) -> list[Source]:
     """Return the topics of the load."""
-    cameras = [Source(f"/bench/camera{n}", "sensor_msgs/msg/Image", camera_hz) for n in range(CAMERAS)]
+    images = [Source(f"/bench/camera{n}", "sensor_msgs/msg/Image", camera_hz) for n in range(cameras)]
     joints = [Source(f"/bench/joints{n}", "sensor_msgs/msg/JointState", 250.0) for n in range(2)]
-    return [*cameras, *joints, Source("/bench/command", "geometry_msgs/msg/PoseStamped", 30.0)]
+    return [*images, *joints, Source("/bench/command", "geometry_msgs/msg/PoseStamped", 30.0)]
 
 
-def contract(camera_hz: float = 30.0) -> Contract:
+def contract(camera_hz: float = 30.0, cameras: int = CAMERAS) -> Contract:
     """Return the kitchen's contract on the topics of the load."""
     config: dict[str, Any] = yaml.safe_load((ROOT / "config/robots/xarm_kitchen.yaml").read_text())
     camera = {**config["streams"]["fixed"], "width": WIDTH, "height": HEIGHT, "rate_hz": camera_hz}
     camera["max_age_ms"] = max(150.0, 2000.0 / camera_hz)
     streams = {
-        f"camera{n}": {**camera, "topic": f"/bench/camera{n}", "role": "observation" if n < 2 else "extra"}
-        for n in range(CAMERAS)
+        f"camera{n}": {**camera, "topic": f"/bench/camera{n}", "role": "observation"}
+        for n in range(cameras)
     }
     streams["arm"] = {**config["streams"]["arm"], "topic": "/bench/joints0", "rate_hz": 250}
     streams["gripper"] = {**config["streams"]["gripper"], "topic": "/bench/joints1", "rate_hz": 250}

@@ -25,6 +25,7 @@ from dynamo_ros.core.bag_files import BagFile, Item, open_bag
 from dynamo_ros.core.bag_topics import RecordingError, Topic
 from dynamo_ros.core.jpeg import JpegEncoder
 from dynamo_ros.core.storage_settings import StorageSettings
+from dynamo_ros.core.syncing import Syncer
 
 __all__ = ["BagWriter", "Item", "RecordingError", "Topic"]
 
@@ -152,13 +153,16 @@ class BagWriter:
         return about
 
     def _write_all(self, bag: BagFile) -> None:
+        syncer = Syncer(bag.sync, DISK_ERRORS, name=f"sync {self._path.name}")
         try:
             while (batch := self._take()) is not None:
                 for item in batch:
                     self._write(bag, item)
-                self._tend(bag)
+                self._tend(bag, syncer)
         except DISK_ERRORS as error:
             self.error = f"writing {self._bag} failed: {_reason(error)}"
+        finally:
+            syncer.end()
 
     def _take(self) -> list[Item] | None:
         """Wait for items and return all there are; None when the episode ends."""
@@ -192,15 +196,17 @@ class BagWriter:
         with self._changed:
             self.waiting_bytes -= size
 
-    def _tend(self, bag: BagFile) -> None:
+    def _tend(self, bag: BagFile, syncer: Syncer) -> None:
         now_s = time.monotonic()
         if now_s - self._flushed_s >= FLUSH_S:
             bag.flush()
             self.safe, self._flushed_s = self.written, now_s
             self._look_for_room()
         if self._unsynced > SYNC_BYTES or (self._unsynced and now_s - self._synced_s >= SYNC_S):
-            bag.sync()
+            syncer.ask()
             self._unsynced, self._synced_s = 0, now_s
+        if syncer.error is not None:
+            raise syncer.error
 
     def _look_for_room(self) -> None:
         free = shutil.disk_usage(self._part).free
