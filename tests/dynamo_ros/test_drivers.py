@@ -8,11 +8,12 @@ import pytest
 pytest.importorskip("trajectory_msgs")
 
 from dynamo_policies.contract import Contract
-from dynamo_ros.drivers import ARM_MESSAGES, GRIPPER_GOALS
+from dynamo_ros.drivers.grippers import gripper_goal
+from dynamo_ros.drivers.joint_trajectory import joint_trajectory
 
 
 def test_arm_message_has_one_point_of_positions_due_in_one_period(contract: Contract) -> None:
-    message = ARM_MESSAGES[contract.arm.kind](contract.arm, np.arange(7) / 10)
+    message = joint_trajectory(contract.arm, np.arange(7) / 10)
     assert tuple(message.joint_names) == contract.arm.joints
     assert (message.header.stamp.sec, message.header.stamp.nanosec) == (0, 0)
     (point,) = message.points
@@ -22,5 +23,5 @@ def test_arm_message_has_one_point_of_positions_due_in_one_period(contract: Cont
 
 
 def test_gripper_goal_has_the_position_in_the_drivers_unit(contract: Contract) -> None:
-    goal = GRIPPER_GOALS[contract.gripper.kind](contract.gripper.closed)
+    goal = gripper_goal(contract.gripper.closed)
     assert goal.command.position == contract.gripper.closed

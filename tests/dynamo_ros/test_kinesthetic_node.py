@@ -1,6 +1,6 @@
 """Kinesthetic teaching over DDS, with a driver's mode services in place of the vendor's package."""
 
-import importlib.util
+import sys
 
 import numpy as np
 import pytest
@@ -16,8 +16,10 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from dynamo_policies.contract import Contract
 from dynamo_ros.core.commander import Commander
 from dynamo_ros.core.free_drive import ModeCall
+from dynamo_ros.drivers.errors import MissingPackageError
+from dynamo_ros.drivers.xarm_services import Answered
 from dynamo_ros.nodes.kinesthetic_teleop_node import KinestheticTeleopNode
-from dynamo_ros.nodes.xarm_services import Answered, MissingPackageError, Reported
+from dynamo_ros.nodes.xarm_services import Reported
 from ideal_robot import Robot
 from ros_fixtures import Ros
 
@@ -123,7 +125,8 @@ def test_a_driver_without_its_services_is_named(ros: Ros, bench: Bench) -> None:
     assert answer.message == "the arm's driver does not offer /xarm/set_mode"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("xarm_msgs") is not None, reason="xarm_msgs is installed")
-def test_without_the_vendors_package_one_line_says_so(ros: Ros) -> None:
+def test_without_the_vendors_package_one_line_says_so(ros: Ros, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("xarm_msgs", "xarm_msgs.srv"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingPackageError, match=r"needs the package xarm_msgs \(of xarm_ros2\)"):
         KinestheticTeleopNode()

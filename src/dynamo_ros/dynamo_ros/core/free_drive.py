@@ -42,7 +42,7 @@ ERRORS: Mapping[int, str] = {
 class ModeCall(NamedTuple):
     """One call of a vendor's service below the arm's namespace."""
 
-    service: Literal["motion_enable", "set_mode", "set_state"]
+    service: Literal["motion_enable", "set_mode", "set_state", "clean_error", "clean_warn"]
     data: int
     joint: int | None = None  # `id` of services that have one
 

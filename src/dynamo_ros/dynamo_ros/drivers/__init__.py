@@ -5,14 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dynamo_policies.contract import Contract
+from dynamo_policies.sinks import Gripper
 from dynamo_ros.drivers.allegro import joint_command, position_array
-from dynamo_ros.drivers.gripper_command import gripper_goal
-from dynamo_ros.drivers.joint_trajectory import joint_trajectory
+from dynamo_ros.drivers.arm import ArmDriver, GripperDriver
+from dynamo_ros.drivers.bus import Bus
+from dynamo_ros.drivers.grippers import GripperCommandDriver, XarmGripperDriver
+from dynamo_ros.drivers.joint_trajectory import TrajectoryDriver
+from dynamo_ros.drivers.moveit_servo import ServoJogDriver, ServoTwistDriver
+from dynamo_ros.drivers.xarm_online import CartesianOnlineDriver
+from dynamo_ros.drivers.xarm_servo import CartesianServoDriver, ServoJointDriver
+from dynamo_ros.drivers.xarm_velocity import CartesianVelocityDriver, JointVelocityDriver
 
-# By the `kind` of the contract's sink: (arm sink, joints) -> message, (position) -> goal, (hand sink, joints)
-# -> message.
-ARM_MESSAGES: dict[str, Callable[..., Any]] = {"joint_trajectory": joint_trajectory}
-GRIPPER_GOALS: dict[str, Callable[[float], Any]] = {"gripper_command": gripper_goal}
+# By the `kind` of the contract's sink.
+ARM_DRIVERS: dict[str, Callable[[Bus, Contract], ArmDriver]] = {
+    "joint_trajectory": TrajectoryDriver,
+    "servo_joint": ServoJointDriver,
+    "cartesian_servo": CartesianServoDriver,
+    "cartesian_online": CartesianOnlineDriver,
+    "cartesian_velocity": CartesianVelocityDriver,
+    "joint_velocity": JointVelocityDriver,
+    "servo_twist": ServoTwistDriver,
+    "servo_jog": ServoJogDriver,
+}
+GRIPPER_DRIVERS: dict[str, Callable[[Bus, Gripper], GripperDriver]] = {
+    "gripper_command": GripperCommandDriver,
+    "xarm_gripper_service": XarmGripperDriver,
+}
+# (hand sink, joints) -> message
 HAND_MESSAGES: dict[str, Callable[..., Any]] = {
     "allegro_v4": position_array,
     "allegro_v5": joint_command,

@@ -7,12 +7,48 @@ from collections.abc import Iterable
 from builtin_interfaces.msg import Duration
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from dynamo_policies.sinks import ArmSink
+from dynamo_policies.contract import Contract
+from dynamo_policies.sinks import Arm, TrajectoryArm, of_kind
+from dynamo_ros.core.commander import ArmCommand
+from dynamo_ros.core.steps import FloatArray
+from dynamo_ros.drivers.bus import Bus
 
 SECOND_NS = 1_000_000_000
 
 
-def joint_trajectory(arm: ArmSink, joints: Iterable[float]) -> JointTrajectory:
+class TrajectoryDriver:
+    """Publishes one trajectory a command. The controller holds the last one for ever, so nothing ends it."""
+
+    def __init__(self, bus: Bus, contract: Contract) -> None:
+        arm = of_kind(contract.arm, TrajectoryArm, "a trajectory driver")
+        self._arm, self._publish = arm, bus.publisher(JointTrajectory, arm.topic)
+
+    def prepare(self, now_ns: int) -> None:
+        """Do nothing: ros2_control prepares the arm."""
+
+    def ready(self, now_ns: int) -> bool:  # noqa: ARG002  # as other drivers'
+        """Return True."""
+        return True
+
+    def fault(self) -> str:
+        """Return an empty text: a topic tells nothing."""
+        return ""
+
+    def observe(self, joints: FloatArray) -> None:
+        """Do nothing."""
+
+    def send(self, command: ArmCommand, stamp_ns: int) -> None:  # noqa: ARG002  # as other drivers'
+        """Publish the command."""
+        self._publish(joint_trajectory(self._arm, command.joints))
+
+    def release(self) -> None:
+        """Do nothing: the last command was a hold."""
+
+    def halt(self) -> None:
+        """Do nothing: the last command was a hold."""
+
+
+def joint_trajectory(arm: Arm, joints: Iterable[float]) -> JointTrajectory:
     """Return the message that brings the arm to `joints`, (J,) rad, in one command period.
 
     One point, positions only: the controller then interpolates linearly, and its last point needs none.

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
-from trajectory_msgs.msg import JointTrajectory
 
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import ConfigError
-from dynamo_policies.observation import Target
+from dynamo_policies.observation import Sample, Target
 from dynamo_policies.streams import PoseStream, Stream
 from dynamo_ros.core.commander import ArmCommand
-from dynamo_ros.drivers import ARM_MESSAGES
+from dynamo_ros.drivers import ARM_DRIVERS
+from dynamo_ros.nodes.bus import RosBus
 from dynamo_ros.nodes.gripper_commands import GripperPublisher
 from dynamo_ros.nodes.hand_commands import HandPublisher
+from dynamo_ros.nodes.measured import JointReader
 from dynamo_ros.nodes.messages import to_pose_stamped
 from dynamo_ros.nodes.qos import COMMANDS
 
@@ -23,20 +25,46 @@ T = TypeVar("T", bound=Stream)
 
 
 class CommandPublisher:
-    """Sends each command to the drivers and publishes it as the contract's action streams."""
+    """Sends each command to the drivers and publishes it as the contract's action streams.
+
+    Commands may come while it is `ready`. After a latched stop it is not, until `prepare`.
+    """
 
     def __init__(self, node: Node, contract: Contract) -> None:
-        self._node, self._arm = node, contract.arm
+        self._node = node
+        self._prepared = self._halted = False
         self._pose_stream = action_stream(contract, PoseStream)
-        self._arm_message = ARM_MESSAGES[contract.arm.kind]
-        self._trajectory = node.create_publisher(JointTrajectory, contract.arm.topic, COMMANDS)
         self._target_pose = node.create_publisher(PoseStamped, self._pose_stream.topic, COMMANDS)
+        self._bus = RosBus(node)
+        self._arm = ARM_DRIVERS[contract.arm.kind](self._bus, contract)
+        self._measured = JointReader(node, contract, [contract.arm_stream], self._observe)
         self._gripper = None if contract.gripper is None else GripperPublisher(node, contract)
         self._hand = None if contract.hand is None else HandPublisher(node, contract)
 
+    def prepare(self) -> None:
+        """Make the driver ready anew when `ready` is asked next; a person's wish, never a program's."""
+        self._prepared = self._halted = False
+
+    def ready(self, now_ns: int) -> bool:
+        """Return whether commands may come; to be asked with each tick, since that prepares the driver."""
+        if not self._prepared:
+            self._prepared = True
+            self._arm.prepare(now_ns)
+        return self._arm.ready(now_ns)
+
+    def fault(self) -> str:
+        """Return why the arm can't be commanded, for the caller to stop by; an empty text while it can."""
+        return self._arm.fault() if self._prepared else ""
+
+    def rest(self, *, stopped: bool) -> None:
+        """Take note that there is no command now; where a stop is latched the driver stops too, once."""
+        if stopped and not self._halted:
+            self._arm.halt()
+        self._halted = stopped
+
     def publish(self, command: ArmCommand, stamp_ns: int) -> None:
         """Send `command`, given for `stamp_ns`; nothing is waited for."""
-        self._trajectory.publish(self._arm_message(self._arm, command.joints))
+        self._arm.send(command, stamp_ns)
         if self._hand is not None and command.hand is not None:
             self._hand.publish(command.hand.tolist(), stamp_ns)
         self.tell(command.target, command.gripper, stamp_ns)
@@ -49,12 +77,17 @@ class CommandPublisher:
             self._gripper.publish(target.gripper, gripper_goal, stamp_ns)
 
     def destroy(self) -> None:
-        """Take the publishers and the action client off the node."""
-        for publisher in (self._trajectory, self._target_pose):
-            self._node.destroy_publisher(publisher)
+        """End velocities, and take the drivers' ends off the node."""
+        self._arm.release()
+        self._measured.destroy()
+        self._bus.destroy()
+        self._node.destroy_publisher(self._target_pose)
         for end in (self._gripper, self._hand):
             if end is not None:
                 end.destroy()
+
+    def _observe(self, sample: Sample) -> None:
+        self._arm.observe(np.asarray(sample.value, np.float64))
 
 
 def action_stream(contract: Contract, kind: type[T]) -> T:

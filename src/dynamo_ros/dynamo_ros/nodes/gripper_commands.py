@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from control_msgs.action import GripperCommand
-from rclpy.action.client import ActionClient
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
@@ -11,7 +9,8 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.streams import JointStream
 from dynamo_ros.core.gripper import PendingGoal
-from dynamo_ros.drivers import GRIPPER_GOALS
+from dynamo_ros.drivers import GRIPPER_DRIVERS
+from dynamo_ros.nodes.bus import RosBus
 from dynamo_ros.nodes.messages import to_joint_state
 from dynamo_ros.nodes.qos import COMMANDS
 
@@ -26,10 +25,10 @@ class GripperPublisher:
                 f"contract {contract.name!r} has no JointStream target_gripper with role action"
             )
         self._node, self._joints = node, stream.joints
-        self._goal = GRIPPER_GOALS[sink.kind]
+        self._bus = RosBus(node)
+        self._driver = GRIPPER_DRIVERS[sink.kind](self._bus, sink)
         self._targets = node.create_publisher(JointState, stream.topic, COMMANDS)
         self._pending = PendingGoal()
-        self._client = ActionClient(node, GripperCommand, sink.action)
 
     def publish(self, target: float, goal: float | None, stamp_ns: int) -> None:
         """Publish `target`, 0 open to 1 closed, as commanded and send the driver its goal, if any."""
@@ -38,15 +37,14 @@ class GripperPublisher:
             self._send(goal)
 
     def destroy(self) -> None:
-        """Take the publisher and the action client off the node."""
+        """Take the publisher and the driver's end off the node."""
         self._node.destroy_publisher(self._targets)
-        self._client.destroy()
+        self._bus.destroy()
 
     def _send(self, position: float) -> None:
-        if not self._client.server_is_ready():
-            text = f"no gripper to take the goal {position:g}; it waits"
+        if not self._driver.ready():
+            text = f"no gripper to take the goal {position:g}; it waits {self._driver.fault()}".rstrip()
             self._node.get_logger().warning(text, throttle_duration_sec=1.0)
             return
         self._pending.taken()
-        # What became of the goal is seen in the gripper's joint state; nobody waits for the result.
-        self._client.send_goal_async(self._goal(position))
+        self._driver.send(position)

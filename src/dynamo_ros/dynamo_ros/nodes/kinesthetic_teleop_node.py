@@ -12,6 +12,7 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from dynamo_policies.observation import Sample
+from dynamo_policies.sinks import TrajectoryArm
 from dynamo_ros.core.free_drive import ANSWER_S, ModeCall
 from dynamo_ros.core.kinesthetic import Kinesthetic
 from dynamo_ros.locations import find_contract
@@ -21,7 +22,7 @@ from dynamo_ros.nodes.messages import now_ns
 from dynamo_ros.nodes.qos import COMMANDS
 from dynamo_ros.nodes.spin import Life, run, spin
 from dynamo_ros.nodes.teleop_node import GRIPPER_TOPIC
-from dynamo_ros.nodes.xarm_services import ArmServices, Reported, XarmServices
+from dynamo_ros.nodes.xarm_services import ArmServices, Reported, xarm_services
 
 MakeServices = Callable[[Node, str, Reported], ArmServices]
 
@@ -35,7 +36,7 @@ class KinestheticTeleopNode(Node):
     """
 
     def __init__(
-        self, overrides: list[Parameter] | None = None, *, make_services: MakeServices = XarmServices
+        self, overrides: list[Parameter] | None = None, *, make_services: MakeServices = xarm_services
     ) -> None:
         super().__init__("kinesthetic_teleop_node", parameter_overrides=overrides)
         contract = find_contract(self.declare_parameter("contract", "xarm_kitchen").value)
@@ -48,9 +49,9 @@ class KinestheticTeleopNode(Node):
         self._commands = CommandPublisher(self, contract)
         self._joints = JointReader(self, contract, contract.proprioception, self._observe)
         self.create_subscription(JointState, GRIPPER_TOPIC, self._wish, COMMANDS)
-        self.create_subscription(
-            JointTrajectory, contract.arm.topic, lambda _: self._teaching.commanded(), COMMANDS
-        )
+        if isinstance(contract.arm, TrajectoryArm):  # calls of services by others can't be heard
+            topic = contract.arm.topic
+            self.create_subscription(JointTrajectory, topic, lambda _: self._teaching.commanded(), COMMANDS)
         self.create_service(Trigger, "~/begin", self._begin)
         self.create_service(Trigger, "~/end", self._end)
         self.create_timer(contract.arm.period_ns / 1e9, self._step)

@@ -23,12 +23,19 @@ class JointReader:
     ) -> None:
         self._node, self._take = node, take
         self._decoder = Decoder(contract, FrameSettings())
+        self._subscriptions = []
         topics: dict[str, list[str]] = {}
         for name in names:
             topics.setdefault(contract.streams[name].topic, []).append(name)
         for topic, streams in topics.items():
             qos = stream_qos(contract.streams[streams[0]])
-            node.create_subscription(JointState, topic, partial(self._read, streams), qos)
+            read = partial(self._read, streams)
+            self._subscriptions.append(node.create_subscription(JointState, topic, read, qos))
+
+    def destroy(self) -> None:
+        """Take the subscriptions off the node."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
 
     def _read(self, names: Sequence[str], message: JointState) -> None:
         for name in names:

@@ -85,12 +85,23 @@ class TeleopNode(Node):
     def _step(self) -> None:
         stamp_ns = now_ns(self.get_clock())
         was_stopped = self._teleoperation.stopped
-        command = self._teleoperation.step(stamp_ns)
+        command = self._teleoperation.step(stamp_ns) if self._can_command(stamp_ns) else None
+        stopped = self._teleoperation.stopped
         if command is not None:
             self._commands.publish(command, stamp_ns)
-        stopped = self._teleoperation.stopped
+        else:
+            self._commands.rest(stopped=stopped is not None)
         if stopped is not None and was_stopped is None:
             self.get_logger().error(f"stopped: {stopped.text}; call ~/rearm to go on")
+
+    def _can_command(self, stamp_ns: int) -> bool:
+        """Return whether the arm's driver is ready; it is made so from the first target on."""
+        if self._teleoperation.engagement == "idle":
+            return True
+        ready = self._commands.ready(stamp_ns)
+        if fault := self._commands.fault():
+            self._teleoperation.stop(fault)
+        return ready
 
     def _stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._teleoperation.stop("asked for by ~/stop")
@@ -99,6 +110,7 @@ class TeleopNode(Node):
 
     def _rearm(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._teleoperation.rearm()
+        self._commands.prepare()
         response.success, response.message = True, "the next target engages at the measured pose"
         return response
 

@@ -1,4 +1,4 @@
-"""The vendor's services and reports of an xArm."""
+"""The vendor's services and reports of an xArm, for nodes that change its mode themselves."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from typing import Any, Protocol
 
 from rclpy.node import Node
 
-from dynamo_policies.errors import DynamoError
 from dynamo_ros.core.free_drive import ModeCall
+from dynamo_ros.drivers.xarm_services import Answered, XarmServices
+from dynamo_ros.nodes.bus import RosBus
 
-Answered = Callable[[int, str], None]
 Reported = Callable[[int, int], None]
-
-
-class MissingPackageError(DynamoError):
-    """A package of a vendor is not installed."""
 
 
 class ArmServices(Protocol):
@@ -28,44 +24,14 @@ class ArmServices(Protocol):
         """Make the call; `answered` gets the return code and text."""
 
 
-class XarmServices:
-    """The services of xarm_ros2's driver below `namespace`; `reported` gets mode and error with each report.
+def xarm_services(node: Node, namespace: str, reported: Reported) -> ArmServices:
+    """Return the services of xarm_ros2's driver below `namespace`; `reported` gets each mode and error.
 
     Raises:
         MissingPackageError: xarm_msgs is not installed.
     """
 
-    def __init__(self, node: Node, namespace: str, reported: Reported) -> None:
-        try:
-            from xarm_msgs.msg import RobotMsg  # type: ignore[import-not-found]  # the vendor's workspace
-            from xarm_msgs.srv import SetInt16, SetInt16ById  # type: ignore[import-not-found]
-        except ImportError as error:
-            raise MissingPackageError(
-                "kinesthetic teaching needs the package xarm_msgs (of xarm_ros2), which is not installed"
-            ) from error
-        kinds = {"motion_enable": SetInt16ById, "set_mode": SetInt16, "set_state": SetInt16}
-        self._clients: dict[str, Any] = {
-            name: node.create_client(kind, f"{namespace}/{name}") for name, kind in kinds.items()
-        }
+    def report(message: Any) -> None:
+        reported(message.mode, message.err)
 
-        def report(message: Any) -> None:
-            reported(message.mode, message.err)
-
-        node.create_subscription(RobotMsg, f"{namespace}/robot_states", report, 10)
-
-    def missing(self) -> list[str]:
-        """Return the services that are not there now."""
-        return [client.srv_name for client in self._clients.values() if not client.service_is_ready()]
-
-    def call(self, call: ModeCall, answered: Answered) -> None:
-        """Make the call; `answered` gets the return code and text."""
-        client = self._clients[call.service]
-        request = client.srv_type.Request(data=call.data)
-        if call.joint is not None:
-            request.id = call.joint
-
-        def done(future: Any) -> None:
-            response = future.result()
-            answered(response.ret, response.message)
-
-        client.call_async(request).add_done_callback(done)
+    return XarmServices(RosBus(node), namespace, report, what="kinesthetic teaching")
