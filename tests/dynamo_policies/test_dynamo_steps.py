@@ -68,6 +68,7 @@ def by_hand(preset: str, dynamo: Dynamo, steps: int) -> None:
     """AdamW (0.9, 0.999) on gradients clipped to 0.1 in each network, then the moving averages."""
     moments: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
     decay_of = 0.01 if preset == "released" else 0.0
+    dynamo.inverse.requires_grad_(True)  # that nothing reaches it under an average is found out, not assumed
     for step in range(steps):
         networks = {"encoder": dynamo.encoder, "inverse": dynamo.inverse, "forward": dynamo.forward_model}
         dynamo.encoder(batch(step))  # the running statistics move, once a step

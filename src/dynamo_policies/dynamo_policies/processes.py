@@ -14,11 +14,7 @@ from datetime import timedelta
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import (
-    DistributedDataParallelKwargs,
-    GradientAccumulationPlugin,
-    InitProcessGroupKwargs,
-)
+from accelerate.utils import GradientAccumulationPlugin, InitProcessGroupKwargs
 
 from dynamo_policies.errors import ConfigError
 
@@ -43,11 +39,7 @@ def join(device: str, *, accumulate: int = 1) -> Accelerator:
         gradient_accumulation_plugin=GradientAccumulationPlugin(
             num_steps=accumulate, sync_with_dataloader=False
         ),
-        kwargs_handlers=[
-            # An inverse model under a moving average has no gradient of its own.
-            DistributedDataParallelKwargs(find_unused_parameters=True),
-            InitProcessGroupKwargs(timeout=PATIENCE),
-        ],
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
 
 

@@ -103,7 +103,12 @@ class Dynamo(Objective):
             _sizes(config, _token_size(config, features), features, dropout=config.forward_dropout), generator
         )
         self.target_encoder = still_copy(encoder) if config.target == "ema" else None
-        self.target_inverse = still_copy(self.inverse) if self.inverse and config.inverse_in_ema else None
+        self.target_inverse: nn.Module | None = None
+        if self.inverse and config.inverse_in_ema:
+            self.target_inverse = still_copy(self.inverse)
+            self.inverse.requires_grad_(
+                requires_grad=False
+            )  # no loss reaches it: processes need not exchange it
 
     def forward(self, segments: Tensor) -> Losses:
         """Return the losses of `segments` (B, T, V, H, W, 3) uint8, T at least `window`."""
