@@ -36,7 +36,8 @@ def test_a_plans_record_holds_what_its_slowest_image_took_and_its_own_stages() -
     timings = Timings(itertools.count(0, MS).__next__)
     timings.arrived("fixed", 100, transport=3, decode=1)
     timings.arrived("wrist", 90, transport=7, decode=2)
-    timings.begin(100, {"fixed": 100, "wrist": 90}, 200)
+    timings.begin(100, 200)
+    timings.observed({"fixed": 100, "wrist": 90})
     with timings.measure("encode"):
         pass
     with timings.measure("publish"):  # of a command before the plan was there
@@ -44,18 +45,18 @@ def test_a_plans_record_holds_what_its_slowest_image_took_and_its_own_stages() -
     timings.accept(100, 300)
     timings.add("publish", 5)
     timings.add("publish", 9)  # of the next command
-    timings.begin(400, {}, 500)
+    timings.begin(400, 500)
     (record,) = timings.take_records()
-    assert record.stages_ns == {"transport": 7, "decode": 2, "encode": MS, "publish": 5}
+    assert record.stages_ns == {"late": 0, "transport": 7, "decode": 2, "encode": MS, "publish": 5}
     assert (record.begun_ns, record.captured_ns, record.age_ns) == (200, 90, 210)
     assert timings.take_records() == []
 
 
 def test_a_plan_that_was_dropped_leaves_no_record() -> None:
     timings = Timings(itertools.count().__next__)
-    timings.begin(100, {}, 200)
+    timings.begin(100, 200)
     timings.accept(50, 250)
-    timings.begin(300, {}, 400)
+    timings.begin(300, 400)
     assert timings.take_records() == []
 
 
@@ -63,8 +64,23 @@ def test_what_nobody_takes_is_bounded() -> None:
     timings = Timings(itertools.count().__next__)
     for tick in range(1, 3 * RECORDS):
         timings.arrived("fixed", tick, decode=1)
-        timings.begin(tick, {"fixed": tick}, tick)
+        timings.begin(tick, tick)
+        timings.observed({"fixed": tick})
         timings.accept(tick, tick + 1)
-    timings.begin(10**6, {}, 10**6)
+    timings.begin(10**6, 10**6)
     assert len(timings.take_records()) == RECORDS
     assert len(timings._arrivals) == RECORDS
+
+
+def test_late_ticks_are_told_to_the_plan_that_waited_for_them() -> None:
+    times = iter([0, 10 * MS, 23 * MS, 23 * MS, 30 * MS, 42 * MS])
+    timings = Timings(times.__next__)
+    for _ in range(3):
+        timings.tick(10 * MS)
+    timings.begin(100, 200)  # at the third tick, 3 ms late
+    timings.tick(10 * MS)
+    timings.tick(10 * MS)
+    timings.accept(100, 300)  # at the fifth, 2 ms late
+    (record,) = timings.take_records() or [timings._records[0]]
+    assert record.stages_ns["late"] == 5 * MS
+    assert timings.summary()["jitter"].samples == 4

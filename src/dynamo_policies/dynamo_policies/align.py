@@ -36,6 +36,7 @@ class Aligner:
         self._contract = contract
         self._histories = {name: _History(stream) for name, stream in contract.observed.items()}
         self._last_tick_ns: int | None = None
+        self.stamps_ns: dict[str, int] = {}  # of the images of the last observation, by camera
 
     def push(self, sample: Sample) -> None:
         """Take `sample` in; one of a stream that is no part of observations is ignored."""
@@ -63,6 +64,9 @@ class Aligner:
             )
         self._last_tick_ns = tick_ns
         newest = {name: history.newest(tick_ns) for name, history in self._histories.items()}
+        self.stamps_ns = {
+            name: sample.stamp_ns for name in self._contract.cameras if (sample := newest[name]) is not None
+        }
         images = {
             name: sample.value.astype(np.uint8, copy=False)
             for name in self._contract.cameras

@@ -61,7 +61,7 @@ class Choice(NamedTuple):
     measured: tuple[Measured, ...]
 
     def __str__(self) -> str:
-        return f"{self.engine.name} of [{'; '.join(map(str, self.measured))}]"
+        return self.engine.name + (f" of [{'; '.join(map(str, self.measured))}]" if self.measured else "")
 
 
 def use_engine(

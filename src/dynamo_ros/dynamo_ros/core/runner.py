@@ -173,8 +173,11 @@ class Runner:
             return None
         self.counts.skipped += (tick_ns - self._tick_ns) // period_ns - 1
         self._tick_ns = tick_ns
+        self.timings.begin(tick_ns, now_ns)
         with self.timings.measure("align"):
-            return Work(self._episode, self._aligner.observe(tick_ns))
+            observation = self._aligner.observe(tick_ns)
+        self.timings.observed(self._aligner.stamps_ns)
+        return Work(self._episode, observation)
 
     def accept(self, plan: Plan, now_ns: int) -> None:
         """Act by `plan` from now on; one of an earlier episode or whose targets are all past is dropped."""
@@ -197,6 +200,7 @@ class Runner:
             self.gates.non_finite.clear()
             self.counts.planned += 1
             self._blender.add(plan.tick_ns, plan.targets)
+            self.timings.accept(plan.tick_ns, now_ns)
 
     def command(self, now_ns: int) -> ArmCommand | None:
         """Return the command for `now_ns`; to be called `contract.arm.rate_hz` times a second.

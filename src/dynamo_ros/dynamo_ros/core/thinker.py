@@ -39,6 +39,7 @@ class Thinker:
     def infer(self, work: Work) -> Plan:
         """Return the targets for an observation, and which demonstration it is like."""
         episode, (tick_ns, images, state, stale) = work
+        self._timings.started()
         if stale:
             return Plan(episode, tick_ns, (), stale=stale)
         with self._timings.measure("encode"):

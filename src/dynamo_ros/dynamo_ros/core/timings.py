@@ -60,6 +60,7 @@ class Record:
     tick_ns: int
     captured_ns: int  # the stamp of its oldest image
     begun_ns: int  # when its observation was taken
+    begun_clock_ns: int  # the same by the clock of durations
     accepted_ns: int = 0  # when it began to be commanded; 0: not yet
     stages_ns: dict[str, int] = field(default_factory=dict)
 
@@ -81,6 +82,8 @@ class Timings:
         self._arrivals: dict[tuple[str, int], dict[str, int]] = {}
         self._open: Record | None = None
         self._records: deque[Record] = deque(maxlen=RECORDS)
+        self._ticked_ns: int | None = None
+        self._late_ns = 0
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
@@ -101,20 +104,43 @@ class Timings:
     def arrived(self, stream: str, stamp_ns: int, **stages_ns: int) -> None:
         """Take what the sample of `stream` stamped `stamp_ns` took to arrive, by stage."""
         for stage, duration_ns in stages_ns.items():
-            self._stages.setdefault(stage, Histogram()).add(duration_ns)
+            self._stages.setdefault(f"{stage} {stream}", Histogram()).add(duration_ns)
         self._arrivals[stream, stamp_ns] = stages_ns
         while len(self._arrivals) > RECORDS:
             del self._arrivals[next(iter(self._arrivals))]
 
-    def begin(self, tick_ns: int, stamps_ns: dict[str, int], now_ns: int) -> None:
-        """Open the record of the plan for `tick_ns`, made of samples with these stamps.
+    def begin(self, tick_ns: int, now_ns: int) -> None:
+        """Open the record of the plan for `tick_ns`."""
+        self._open = Record(tick_ns, tick_ns, now_ns, self._clock_ns(), stages_ns={"late": self._late_ns})
 
-        Of its samples' arrivals the one that took longest counts.
+    def observed(self, stamps_ns: dict[str, int]) -> None:
+        """Note the stamps of the images that the plan in hand is made of, by stream.
+
+        Of their arrivals the one that took longest counts.
         """
+        if self._open is None or not stamps_ns:
+            return
         arrivals = [self._arrivals.get(item, {}) for item in stamps_ns.items()]
-        slowest = max(arrivals, key=lambda stages: sum(stages.values()), default={})
-        captured_ns = min(stamps_ns.values(), default=tick_ns)
-        self._open = Record(tick_ns, captured_ns, now_ns, stages_ns=dict(slowest))
+        self._open.stages_ns.update(max(arrivals, key=_total))
+        self._open.captured_ns = min(stamps_ns.values())
+
+    def started(self) -> None:
+        """Note that inference has begun with the plan in hand; what it waited for that is a stage as well."""
+        if self._open is not None and "handoff" not in self._open.stages_ns:
+            self.add("handoff", self._clock_ns() - self._open.begun_clock_ns)
+
+    def tick(self, period_ns: int) -> None:
+        """Note a tick of the commands, which should come each `period_ns`."""
+        now_ns = self._clock_ns()
+        if self._ticked_ns is not None:
+            off_ns = now_ns - self._ticked_ns - period_ns
+            self._stages.setdefault("jitter", Histogram()).add(abs(off_ns))
+            self._late_ns = max(off_ns, 0)
+        self._ticked_ns = now_ns
+
+    def pause(self) -> None:
+        """Note that no ticks are due until the next one."""
+        self._ticked_ns, self._late_ns, self._open = None, 0, None
 
     def accept(self, tick_ns: int, now_ns: int) -> None:
         """Note that the plan for `tick_ns` is commanded from `now_ns` on."""
@@ -122,6 +148,7 @@ class Timings:
         if record is None or record.tick_ns != tick_ns or record.accepted_ns:
             return
         record.accepted_ns = now_ns
+        record.stages_ns["late"] += self._late_ns
         self._stages.setdefault("age", Histogram()).add(record.age_ns)
         self._records.append(record)
 
@@ -158,3 +185,7 @@ def _edge_ns(place: int) -> float:
 
 def _middle_ns(place: int) -> float:
     return _edge_ns(place) * float(10 ** (-0.5 / PER_DECADE))
+
+
+def _total(stages_ns: dict[str, int]) -> int:
+    return sum(stages_ns.values())

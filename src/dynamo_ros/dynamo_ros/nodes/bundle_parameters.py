@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
+import torch
 from rclpy.node import Node
 
 from dynamo_policies.bundle import Bundle, load_bundle
 from dynamo_policies.contract import Contract, ContractMismatchError
+from dynamo_policies.engines.choice import use_engine
 from dynamo_policies.errors import UnknownNameError
 from dynamo_ros.core.runner import RunnerError
 from dynamo_ros.locations import find_contract
@@ -16,16 +19,19 @@ FIXED = (
     "bundle",
     "contract",
     "device",
+    "engine",
     "deadman",
     "deadman_button",
 )  # not to be changed while a bundle is loaded
 
 
 def declare_bundle(node: Node) -> None:
-    """Declare `bundle`, `contract`, `task`, `device`, `deadman` and `deadman_button`."""
+    """Declare `bundle`, `contract`, `task`, `device`, `engine`, `deadman` and `deadman_button`."""
     for name in ("bundle", "contract", "task", "deadman"):
         node.declare_parameter(name, "")
     node.declare_parameter("device", "cpu")
+    # Eager starts at once and is the same each time; what `auto` measures depends on the moment.
+    node.declare_parameter("engine", "eager")
     node.declare_parameter("deadman_button", -1)
 
 
@@ -40,12 +46,24 @@ def load_declared(node: Node) -> tuple[Bundle, Contract]:
     if not path:
         raise RunnerError("parameter bundle is empty; it is the folder that `dynamo train` wrote")
     bundle = load_bundle(path, device=device)
+    _set_engine(node, bundle)
     contract = find_contract(name) if name else bundle.contract
     if contract.hash != bundle.contract.hash:
         raise ContractMismatchError(f"bundle {path} against contract {name}", bundle.contract, contract)
     if task and task not in bundle.tasks:
         raise UnknownNameError("task", task, bundle.tasks)
     return bundle, _with_parameters(node, contract)
+
+
+def _set_engine(node: Node, bundle: Bundle) -> None:
+    choice = use_engine(
+        bundle.embedder,
+        str(node.get_parameter("engine").value),
+        clock_ns=time.perf_counter_ns,
+        policy=bundle.policy,
+        threads=torch.get_num_threads(),
+    )
+    node.get_logger().info(f"engine {choice}")
 
 
 def _with_parameters(node: Node, contract: Contract) -> Contract:

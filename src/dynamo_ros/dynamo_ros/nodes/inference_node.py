@@ -39,8 +39,9 @@ class InferenceNode(ManagedNode):
 
     Parameters: `bundle` (folder), `contract` (name or path; must equal the bundle's where it is given; its
     gates count), `task` (settable while inactive; empty: the bundle's first), `device` and `threads` of the
-    networks, `deadman` (topic of a deadman that must be held, as the contract's) and `deadman_button`,
-    `autostart` (configure at once, activate when the streams have come).
+    networks, `engine` (`auto`: the fastest that computes the same as `eager`), `deadman` (topic of a deadman
+    that must be held, as the contract's) and `deadman_button`, `autostart` (configure at once, activate when
+    the streams have come).
     """
 
     def __init__(self, overrides: list[Parameter] | None = None) -> None:
@@ -143,9 +144,13 @@ class InferenceNode(ManagedNode):
         stamp_ns = self._now_ns()
         if not self.get_parameter("use_sim_time").value:
             self._runner.gates.clock.saw(stamp_ns, now_ns(self._steady))
+            self._runner.timings.tick(self._runner.contract.arm.period_ns)
         self._worker.step(self._runner, stamp_ns)
-        if (command := self._runner.command(stamp_ns)) is not None:
-            self._commands.publish(command, stamp_ns)
+        with self._runner.timings.measure("command"):
+            command = self._runner.command(stamp_ns)
+        if command is not None:
+            with self._runner.timings.measure("publish"):
+                self._commands.publish(command, stamp_ns)
         self._authority.tell(self._runner.authority)
         self._health.tell_stop(self._runner.stopped)
 
@@ -158,6 +163,7 @@ class InferenceNode(ManagedNode):
         if (hold := self._runner.finish()) is not None:
             self._commands.publish(hold, self._now_ns())
         self._worker.drop()
+        self._runner.timings.pause()
         self._authority.tell("nobody")
         self._report()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from dynamo_policies.observation import Sample
 from dynamo_ros.core.timings import Timings
 from dynamo_ros.nodes.messages import now_ns
 from dynamo_ros.nodes.qos import stream_qos
+from dynamo_ros.nodes.receive_times import ReceiveTimes
 
 
 class StreamsIn:
@@ -35,7 +37,7 @@ class StreamsIn:
         timings: Timings,
     ) -> None:
         self._node, self._take, self._refuse, self._timings = node, take, refuse, timings
-        self._decoder = Decoder(contract, frames)
+        self._decoder, self._times = Decoder(contract, frames), ReceiveTimes(node)
         topics: dict[str, list[str]] = {}
         for name, stream in contract.observed.items():
             topics.setdefault(stream.topic, []).append(name)
@@ -47,21 +49,29 @@ class StreamsIn:
         """Listen no more."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
+        self._times.close()
 
     def _subscribe(self, contract: Contract, topic: str, names: tuple[str, ...]) -> Subscription:
         stream = contract.observed[names[0]]
         receive = partial(self._receive, names)
         return self._node.create_subscription(get_message(stream.type), topic, receive, stream_qos(stream))
 
-    def _receive(self, names: tuple[str, ...], message: Any) -> None:
-        receive_ns = now_ns(self._node.get_clock())
+    def _receive(self, names: tuple[str, ...], message: Any, info: Mapping[str, int | None]) -> None:
+        called_ns, (receive_ns, _sent_ns) = now_ns(self._node.get_clock()), self._times.of(info)
         for name in names:
+            begun_ns = time.perf_counter_ns()
             try:
-                with self._timings.measure("decode"):
-                    sample = self._decoder.decode(name, message, receive_ns)
+                sample = self._decoder.decode(name, message, receive_ns)
             except DynamoError as error:
                 self._refuse(name, str(error))
                 self._node.get_logger().error(str(error), throttle_duration_sec=1.0)
                 continue
             if sample is not None:
+                self._timings.arrived(
+                    name,
+                    sample.stamp_ns,
+                    transport=receive_ns - sample.stamp_ns,
+                    queue=called_ns - receive_ns,
+                    decode=time.perf_counter_ns() - begun_ns,
+                )
                 self._take(sample)
