@@ -52,7 +52,7 @@ class Runner:
         self._thinker = Thinker(bundle, self.timings, self._commander.forward)
         self.infer, self.warm_up = self._thinker.infer, self._thinker.warm_up
         self.gates = GateBoard(self.contract)
-        self.takeover = Takeover(self.contract.gates.takeover, self.contract.arm.period_ns)
+        self.takeover = Takeover(self.contract)
         self.seen: Plan | None = None  # what came last of inference
 
     @property

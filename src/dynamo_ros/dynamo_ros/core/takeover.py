@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from dynamo_policies import gates
+import numpy as np
+import numpy.typing as npt
+
+from dynamo_policies.contract import Contract
 from dynamo_policies.observation import Pose, Target
 
 Holder = Literal["nobody", "policy", "person"]
@@ -22,12 +25,16 @@ class Aim(NamedTuple):
 class Takeover:
     """Knows whether a person leads, and where to."""
 
-    def __init__(self, its: gates.Takeover, period_ns: int) -> None:
+    def __init__(self, contract: Contract) -> None:
+        its = contract.gates.takeover
         self._possible, self._silence_ns = its.possible, int(its.silence_ms * 1e6)
-        self._period_ns = period_ns
-        self._gripper: float | None = None
-        self._pose: Pose | None = None
+        self._period_ns = contract.arm.period_ns
+        # A robot without a gripper waits for no wish of one.
+        self._no_wish = None if contract.gripper is not None else 0.0
         self._came_ns = self._interval_ns = 0
+        self._gripper: float | None = self._no_wish
+        self._pose: Pose | None = None
+        self._hand: npt.NDArray[np.float64] | None = None
 
     def wish(self, gripper: float) -> None:
         """Take the gripper's target, 0 open to 1 closed; nobody leads before the first one."""
@@ -38,9 +45,14 @@ class Takeover:
         self._interval_ns = now_ns - self._came_ns if self._pose is not None else 0
         self._pose, self._came_ns = pose, now_ns
 
+    def aim_hand(self, joints: npt.ArrayLike, _now_ns: int) -> None:
+        """Take the hand's target (16,) rad; it counts while the tool's targets keep coming."""
+        self._hand = np.asarray(joints, np.float64)
+
     def forget(self) -> None:
         """Let nobody lead before the next targets."""
-        self._pose = self._gripper = None
+        self._pose = self._hand = None
+        self._gripper = self._no_wish
 
     def lead(self, now_ns: int) -> Aim | None:
         """Return where a person wants the tool now; None where nobody leads."""
@@ -50,4 +62,4 @@ class Takeover:
             self._pose = None
             return None
         ahead_ns = min(max(self._interval_ns, self._period_ns), SLOWEST_INTERVAL_NS)
-        return Aim(Target(self._pose, self._gripper), self._came_ns + ahead_ns)
+        return Aim(Target(self._pose, self._gripper, self._hand), self._came_ns + ahead_ns)

@@ -51,7 +51,7 @@ class Teleoperation:
         """Take note of the measured joints (J,) rad."""
         measured = np.asarray(joints, np.float64)
         if self._has_jumped(measured, stamp_ns):
-            self._let_go()
+            self.let_go()
         self._measured, self._measured_ns = measured, stamp_ns
         self._commander.observe(measured, stamp_ns)
 
@@ -104,14 +104,19 @@ class Teleoperation:
     def rearm(self) -> None:
         """Clear the stop; the next target engages."""
         self._commander.clear()
-        self._let_go()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Command nothing before the next target, which engages anew."""
+        self._commander.finish()
+        self.engagement, self._target_ns = "idle", None
 
     def _engage(self, now_ns: int) -> bool:
         if self._measured is None or self.stopped is not None:
             return False
-        if self.engagement != "engaged":
+        if self.engagement == "idle":
             self._commander.start(self._measured, now_ns)
-            self.engagement = "engaged"
+        self.engagement = "engaged"
         return True
 
     def _has_jumped(self, measured: FloatArray, stamp_ns: int) -> bool:
@@ -120,7 +125,3 @@ class Teleoperation:
         elapsed_ns = stamp_ns - self._measured_ns
         reachable = JUMP_RAD + JUMP_RAD_S * elapsed_ns / 1e9
         return elapsed_ns < 0 or float(np.abs(measured - self._measured).max()) > reachable
-
-    def _let_go(self) -> None:
-        self._commander.finish()
-        self.engagement, self._target_ns = "idle", None

@@ -78,8 +78,7 @@ class InferenceNode(ManagedNode):
         self._streams = StreamsIn(
             self, contract, bundle.frames, self._runner.push, self._runner.refuse, self._runner.timings
         )
-        takeover = self._runner.takeover
-        self._person = PersonIn(self, contract.base_frame, takeover.aim, takeover.wish)
+        self._person = PersonIn(self, contract, self._runner.takeover)
         self._commands = CommandPublisher(self, contract)
         self.get_logger().info(f"bundle {bundle.digest[:12]} for {', '.join(bundle.tasks)}")
         if silent := self._runner.gates.silent:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from control_msgs.msg import JointJog
-from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from dynamo_policies.observation import Sample
-from dynamo_ros.core.hand_target import HandTargetError, hand_joints
 from dynamo_ros.core.joint_jog import JogError, jog_velocities
 from dynamo_ros.core.teleoperation import Teleoperation
 from dynamo_ros.locations import find_contract
+from dynamo_ros.nodes.authority import AuthorityTopic
 from dynamo_ros.nodes.commands import CommandPublisher
+from dynamo_ros.nodes.estop import EstopIn
 from dynamo_ros.nodes.measured import JointReader
-from dynamo_ros.nodes.messages import from_pose_message, now_ns
+from dynamo_ros.nodes.messages import now_ns
+from dynamo_ros.nodes.person_in import GRIPPER_TOPIC, HAND_TOPIC, POSE_TOPIC, PersonIn
 from dynamo_ros.nodes.qos import COMMANDS
 from dynamo_ros.nodes.spin import run
 
-POSE_TOPIC, GRIPPER_TOPIC = "/teleop/target_pose", "/teleop/target_gripper"
-JOG_TOPIC, HAND_TOPIC = "/teleop/joint_jog", "/teleop/target_hand"
+__all__ = ["GRIPPER_TOPIC", "HAND_TOPIC", "JOG_TOPIC", "POSE_TOPIC", "TeleopNode"]
+JOG_TOPIC = "/teleop/joint_jog"
 
 
 class TeleopNode(Node):
@@ -33,16 +33,17 @@ class TeleopNode(Node):
     def __init__(self, overrides: list[Parameter] | None = None) -> None:
         super().__init__("teleop_node", parameter_overrides=overrides)
         contract = find_contract(self.declare_parameter("contract", "xarm_kitchen").value)
-        self._frame, self._arm_joints = contract.base_frame, contract.arm.joints
+        self._arm_joints = contract.arm.joints
         self._teleoperation = Teleoperation(contract)
         self._commands = CommandPublisher(self, contract)
-        self._hand, self._hand_stream = contract.hand, contract.hand_stream
+        self._hand_stream = contract.hand_stream
         measured = [name for name in (contract.arm_stream, contract.hand_stream) if name is not None]
         self._joints = JointReader(self, contract, measured, self._observe)
-        self.create_subscription(PoseStamped, POSE_TOPIC, self._aim, COMMANDS)
-        self.create_subscription(JointState, GRIPPER_TOPIC, self._wish, COMMANDS)
+        self._authority, self._pressed = AuthorityTopic(self), False
+        self._person = PersonIn(self, contract, self._teleoperation)
         self.create_subscription(JointJog, JOG_TOPIC, self._jog, COMMANDS)
-        self.create_subscription(JointState, HAND_TOPIC, self._aim_hand, COMMANDS)
+        self._estop_topic = contract.gates.estop.topic
+        self._estop = EstopIn(self, self._estop_topic, self._press)
         self.create_service(Trigger, "~/stop", self._stop)
         self.create_service(Trigger, "~/rearm", self._rearm)
         self.create_timer(contract.arm.period_ns / 1e9, self._step)
@@ -52,27 +53,6 @@ class TeleopNode(Node):
             self._teleoperation.observe_hand(sample.value, sample.stamp_ns)
         else:
             self._teleoperation.observe(sample.value, sample.stamp_ns)
-
-    def _aim(self, message: PoseStamped) -> None:
-        if message.header.frame_id != self._frame:
-            given = f"{POSE_TOPIC} is in frame {message.header.frame_id!r}"
-            self.get_logger().error(
-                f"{given}, the contract expects {self._frame!r}", throttle_duration_sec=1.0
-            )
-            return
-        self._teleoperation.aim(from_pose_message(message.pose), now_ns(self.get_clock()))
-
-    def _wish(self, message: JointState) -> None:
-        if len(message.position) == 1:
-            self._teleoperation.wish(message.position[0])
-
-    def _aim_hand(self, message: JointState) -> None:
-        try:
-            joints = hand_joints(self._hand, message.name, message.position)
-        except HandTargetError as error:
-            self.get_logger().error(f"{HAND_TOPIC}: {error}", throttle_duration_sec=1.0)
-            return
-        self._teleoperation.aim_hand(joints, now_ns(self.get_clock()))
 
     def _jog(self, message: JointJog) -> None:
         try:
@@ -85,14 +65,29 @@ class TeleopNode(Node):
     def _step(self) -> None:
         stamp_ns = now_ns(self.get_clock())
         was_stopped = self._teleoperation.stopped
+        self._yield()
         command = self._teleoperation.step(stamp_ns) if self._can_command(stamp_ns) else None
         stopped = self._teleoperation.stopped
         if command is not None:
             self._commands.publish(command, stamp_ns)
         else:
             self._commands.rest(stopped=stopped is not None)
+        engaged = self._teleoperation.engagement != "idle" and stopped is None
+        self._authority.tell("person" if engaged else "nobody")
         if stopped is not None and was_stopped is None:
             self.get_logger().error(f"stopped: {stopped.text}; call ~/rearm to go on")
+
+    def _yield(self) -> None:
+        """Let go while another node commands: an inference node follows a person's targets itself."""
+        if self._teleoperation.engagement == "idle" or not (other := self._authority.other):
+            return
+        self._teleoperation.let_go()
+        self.get_logger().info(f"{other} moves the arm", throttle_duration_sec=10.0)
+
+    def _press(self, pressed: bool) -> None:
+        self._pressed = pressed
+        if pressed:
+            self._teleoperation.stop(f"estop: true on {self._estop_topic}")
 
     def _can_command(self, stamp_ns: int) -> bool:
         """Return whether the arm's driver is ready; it is made so from the first target on."""
@@ -109,6 +104,9 @@ class TeleopNode(Node):
         return response
 
     def _rearm(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if self._pressed:
+            response.message = f"the e-stop on {self._estop_topic} is still pressed"
+            return response
         self._teleoperation.rearm()
         self._commands.prepare()
         response.success, response.message = True, "the next target engages at the measured pose"
