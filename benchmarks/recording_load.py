@@ -47,8 +47,7 @@ def contract(camera_hz: float = 30.0, cameras: int = CAMERAS) -> Contract:
     camera = {**config["streams"]["fixed"], "width": WIDTH, "height": HEIGHT, "rate_hz": camera_hz}
     camera["max_age_ms"] = max(150.0, 2000.0 / camera_hz)
     streams = {
-        f"camera{n}": {**camera, "topic": f"/bench/camera{n}", "role": "observation"}
-        for n in range(cameras)
+        f"camera{n}": {**camera, "topic": f"/bench/camera{n}", "role": "observation"} for n in range(cameras)
     }
     streams["arm"] = {**config["streams"]["arm"], "topic": "/bench/joints0", "rate_hz": 250}
     streams["gripper"] = {**config["streams"]["gripper"], "topic": "/bench/joints1", "rate_hz": 250}

@@ -19,7 +19,7 @@ from sensor_msgs.msg import Image, JointState, Joy
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from dynamo_policies.bags import read_info
+from dynamo_policies.bags import raw_messages, read_info
 from dynamo_policies.contract import Contract
 from dynamo_policies.mcap import open_file
 from dynamo_policies.mcap_reader import read as mcap_read
@@ -113,6 +113,17 @@ def test_a_bag_holds_every_message_that_was_published(ros: Ros, robot: Robot) ->
     assert len(read(response.path, "/wrist/camera/color/image_raw")) == 30
     info = read_info(Path(response.path))
     assert (info.task, info.outcome) == ("put_yogurt", "success")
+
+
+def test_messages_without_content_are_not_recorded(ros: Ros, robot: Robot, recorder: RecorderNode) -> None:
+    assert start(ros, robot).success
+    before = recorder._recorder.status(0).messages
+    robot.joints.publish(b"\0\1\0\0")
+    for _ in range(5):
+        robot.arm()
+    ros.until(lambda: recorder._recorder.status(0).messages >= before + 5)
+    info = read_info(Path(stop(ros).path))
+    assert min(len(raw.data) for raw in raw_messages(info, info.counts)) > 4
 
 
 def test_a_bag_begins_with_the_last_word_of_a_gripper_that_is_silent(ros: Ros, robot: Robot) -> None:

@@ -6,17 +6,14 @@ import json
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import DynamoError
 from dynamo_ros.core.bag_files import Item
 from dynamo_ros.core.bag_places import check_room, next_path
-from dynamo_ros.core.gaps import SequenceGaps
-from dynamo_ros.core.heard import Heard
-from dynamo_ros.core.latched import Latched
+from dynamo_ros.core.listening import Listening
 from dynamo_ros.core.marks import annotate, set_aside
-from dynamo_ros.core.preroll import PreRoll
+from dynamo_ros.core.recorder_status import Ending, RecorderStatus
 from dynamo_ros.core.recording import (
     EpisodeSummary,
     EpisodeWriter,
@@ -28,41 +25,9 @@ from dynamo_ros.core.recording import (
 from dynamo_ros.core.recording_plan import RecordingPlan
 from dynamo_ros.core.storage_settings import StorageSettings
 
+__all__ = ["EVENTS", "Ending", "Recorder", "RecorderStatus"]
+
 EVENTS = Topic("/recorder/events", "std_msgs/msg/String")
-
-
-class RecorderStatus(NamedTuple):
-    """What the recorder is doing; without an episode all counts are 0."""
-
-    task: str = ""
-    path: Path | None = None
-    messages: int = 0
-    dropped: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-    outcome: str = ""  # as marked so far
-    waiting_bytes: int = 0
-    written_bytes: int = 0
-
-
-class Ending:
-    """An episode that has ended and whose bag is being completed."""
-
-    def __init__(self, task: str, outcome: str, writer: EpisodeWriter) -> None:
-        self.task, self.outcome, self._writer = task, outcome, writer
-
-    @property
-    def done(self) -> bool:
-        """Whether the bag is in its place, or has failed."""
-        return self._writer.done
-
-    def wait(self, seconds: float) -> None:
-        """Wait until it is done, at most so long."""
-        self._writer.wait(seconds)
-
-    def summary(self) -> EpisodeSummary:
-        """Wait for it; see `EpisodeWriter.summary`."""
-        return self._writer.summary()
 
 
 class Recorder:
@@ -87,12 +52,7 @@ class Recorder:
         self._contract, self._folder = contract, folder
         self._versions, self._origin = versions, dict(origin or {})
         self._settings, self.plan = settings or StorageSettings(), plan or RecordingPlan({}, {})
-        self._own = {topic.name: topic for topic in topics_of(contract)}
-        self._heard, self._preroll = Heard(contract), PreRoll(preroll_s)
-        self._latched = Latched(())
-        self._gaps: dict[str, SequenceGaps] = {}
-        self.topics: dict[str, Topic] = {}
-        self.listen((*self._own.values(), *extras))
+        self._listening = Listening(contract, (*topics_of(contract), *extras), preroll_s=preroll_s)
         self._writer: EpisodeWriter | None = None
         self._path, self._started_ns = folder, 0
         self._task = self._marked = self._noted = self.failure = ""
@@ -111,16 +71,18 @@ class Recorder:
         """How many episodes are being completed."""
         return len(self._endings)
 
+    @property
+    def topics(self) -> dict[str, Topic]:
+        """What is recorded, by name."""
+        return self._listening.topics
+
     def prompt(self, task: str) -> str:
         """Return what the contract has the operator told of `task`."""
         return self._contract.task(task).prompt
 
     def listen(self, topics: Sequence[Topic]) -> None:
         """From the next episode on record `topics`, with what is now known of them; those before stay."""
-        self.topics |= {topic.name: topic for topic in topics}
-        self._latched.topics([name for name, topic in self.topics.items() if topic.latched])
-        for name in self.topics:
-            self._gaps.setdefault(name, SequenceGaps())
+        self._listening.listen(topics)
 
     def status(self, now_ns: int) -> RecorderStatus:
         """Return what is going on."""
@@ -151,8 +113,8 @@ class Recorder:
             raise RecordingError(f"{self._path.name} is being recorded; stop or discard it first")
         task = task or self._planned()
         self._contract.task(task)
-        if self._heard.silent:
-            raise RecordingError(f"nothing has come yet from {', '.join(self._heard.silent)}")
+        if self._listening.silent:
+            raise RecordingError(f"nothing has come yet from {', '.join(self._listening.silent)}")
         check_room(self._folder, self._settings.reserve_bytes)
         path = next_path(self._folder, task)
         self._writer = EpisodeWriter(
@@ -168,7 +130,8 @@ class Recorder:
         )
         self._task, self._path, self._started_ns, self.failure = task, path, now_ns, ""
         self._marked, self._noted, self._asked = "", "", (operator, note)
-        self._begin(now_ns)
+        for item in self._listening.beginning(now_ns):
+            self._write(item)
         return path
 
     def saw(
@@ -179,11 +142,9 @@ class Recorder:
         `sequence` is its number among those of the topic's publisher, None where that can't be told.
         """
         item = Item(topic, cdr, receive_ns, publish_ns)
-        self._heard.saw(topic, cdr)
-        self._latched.saw(item)
-        missing = self._missing(topic, sequence)
+        missing = self._listening.saw(item, sequence)
         if self._writer is None:
-            self._preroll.push(item)
+            self._listening.keep(item)
         else:
             self._writer.lost(topic, missing)
             self._write(item)
@@ -225,7 +186,7 @@ class Recorder:
         ending = Ending(self._task, outcome, writer)
         self._endings.append(ending)
         self._writer = None
-        self._preroll.clear()
+        self._listening.forget_the_last_seconds()
         self.plan.count(self._task, outcome)
         return ending
 
@@ -240,7 +201,7 @@ class Recorder:
         writer = self._recording("discard")
         writer.discard()
         self._writer = None
-        self._preroll.clear()
+        self._listening.forget_the_last_seconds()
         return self._path
 
     def redo(self, now_ns: int) -> Path:
@@ -273,19 +234,6 @@ class Recorder:
         for ending in self._endings:
             ending.summary()
 
-    def _begin(self, now_ns: int) -> None:
-        """Write what was said before the episode and holds during it, then the last seconds before it."""
-        before = self._preroll.take(now_ns)
-        start_ns = before[0].receive_ns if before else now_ns
-        there = {id(item.data) for item in before}
-        held = [Item(message.topic, message.cdr, start_ns) for message in self._heard.latched]
-        held += [item._replace(receive_ns=start_ns) for item in self._latched.items]
-        for item in {id(item.data): item for item in held}.values():
-            if id(item.data) not in there:
-                self._write(item)
-        for item in before:
-            self._write(item)
-
     def _planned(self) -> str:
         if not self.plan.next_task:
             raise RecordingError("no task was given, and the session plan has none left")
@@ -302,12 +250,6 @@ class Recorder:
         if self.last is None or self.last.error:
             raise RecordingError(f"nothing to {verb}: no episode was recorded")
         return self.last
-
-    def _missing(self, topic: str, sequence: int | None) -> int:
-        if sequence is None:
-            self._gaps[topic].forget()
-            return 0
-        return self._gaps[topic].missing(sequence)
 
     def _write(self, item: Item) -> None:
         assert self._writer is not None

@@ -26,6 +26,8 @@ from dynamo_ros.nodes.qos import RELIABILITIES
 
 # Room in the middleware for a recorder that the operating system or the disk holds up.
 QUEUED_MESSAGES = 300
+# A message is longer than its encapsulation header; rosidl gives even an empty one a member.
+HEADER_BYTES = 4
 LATCHED = QoSDurabilityPolicy.TRANSIENT_LOCAL
 Info = Mapping[str, int | None]
 Saw = Callable[[str, bytes, Info], None]
@@ -39,6 +41,7 @@ class TopicSubscriptions:
         self._node, self._saw = node, saw
         self._made: dict[str, tuple[QoSProfile, Subscription]] = {}
         self._refused: set[str] = set()
+        self._hollow: set[str] = set()  # topics of which the middleware gave messages without content
         self._unknown: set[str] = set()
         self._known: dict[str, Topic] = {}  # as last offered
         self.alone: set[str] = set()  # topics with one publisher: there sequence numbers tell what is missing
@@ -61,7 +64,8 @@ class TopicSubscriptions:
                 durability=LATCHED if topic.latched else QoSDurabilityPolicy.VOLATILE,
             )
             made = self._made.get(topic.name)
-            if made is None or made[0] != profile:
+            if made is None or made[0] != profile or topic.name in self._hollow:
+                self._hollow.discard(topic.name)
                 self._subscribe(topic, profile)
 
     def adapt(self, topics: Mapping[str, Topic]) -> None:
@@ -88,7 +92,7 @@ class TopicSubscriptions:
         subscription = self._node.create_subscription(
             get_message(topic.type),
             topic.name,
-            partial(self._saw, topic.name),
+            partial(self._hear, topic.name),
             profile,
             raw=True,
             event_callbacks=SubscriptionEventCallbacks(
@@ -96,6 +100,21 @@ class TopicSubscriptions:
             ),
         )
         self._made[topic.name] = profile, subscription
+
+    def _hear(self, topic: str, cdr: bytes, info: Info) -> None:
+        """Pass a message on; those without content are none.
+
+        After processes with subscriptions were killed, a reader of Fast DDS 2.14 was seen to give thousands
+        of them, stamped in 1970, between the real ones; a new subscription gives none.
+        """
+        if len(cdr) > HEADER_BYTES:
+            self._saw(topic, cdr, info)
+        elif topic not in self._hollow:
+            self._hollow.add(topic)
+            self._node.get_logger().warning(
+                f"the middleware gives messages of {len(cdr)} bytes on {topic}, which are none and are not "
+                "recorded; it is subscribed to again between episodes"
+            )
 
     def _found(self, name: str, types: Sequence[str]) -> Topic | None:
         if OWN.fullmatch(name) or name in self._unknown:
