@@ -10,6 +10,7 @@ import yaml
 from dynamo_policies.contract import Contract, ContractMismatchError, differing, load_contract, parse_contract
 from dynamo_policies.errors import ConfigError, UnknownNameError
 from dynamo_policies.streams import JointStream
+from dynamo_policies.timing import TimingLimits
 
 ROBOTS = Path(__file__).parents[2] / "config" / "robots"
 
@@ -123,3 +124,12 @@ def test_an_unknown_task_names_the_known_ones(contract: Contract) -> None:
         UnknownNameError, match=r"task 'put' is unknown.* \(known: fetch_yogurt, put_yogurt\)"
     ):
         contract.task("put")
+
+
+def test_the_budget_of_a_command_is_the_contracts_or_what_the_plan_gate_waits(contract: Contract) -> None:
+    assert contract.budget_ns == contract.gates.plan.periods * contract.period_ns
+    given = replace(contract, timing=TimingLimits(capture_to_command_ms=80.0))
+    assert given.budget_ns == 80_000_000
+    assert given.hash == contract.hash
+    with pytest.raises(ConfigError, match="capture_to_command_ms is -1; it must be positive"):
+        TimingLimits(capture_to_command_ms=-1.0)

@@ -30,6 +30,9 @@ from dynamo_policies.streams import (
     check_topics,
     kind_of,
 )
+from dynamo_policies.timing import TimingLimits
+
+UNHASHED = ("quality", "gates", "timing")  # by which a robot is judged and watched, not what it is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,7 @@ class Contract:
     proprioception: tuple[str, ...] = field(default=("arm", "gripper"))
     quality: QualityLimits = field(default_factory=QualityLimits)
     gates: Gates = field(default_factory=Gates)
+    timing: TimingLimits = field(default_factory=TimingLimits)
 
     def __post_init__(self) -> None:
         check_rate("policy_rate_hz", self.policy_rate_hz)
@@ -98,6 +102,13 @@ class Contract:
     def period_ns(self) -> int:
         """The time between two policy ticks, nanoseconds."""
         return round(1e9 / self.policy_rate_hz)
+
+    @property
+    def budget_ns(self) -> int:
+        """How old the oldest image behind a command may be, nanoseconds."""
+        if self.timing.capture_to_command_ms is not None:
+            return int(self.timing.capture_to_command_ms * 1e6)
+        return round(self.gates.plan.periods * self.period_ns)
 
     @property
     def settle_ns(self) -> int:
@@ -181,10 +192,10 @@ class Contract:
     def hash(self) -> str:
         """SHA-256 of the values and of the order of streams, which is the order of a policy's inputs.
 
-        Comments, defaults left out, the order of other keys, the thresholds of quality and the gates do not
-        count: who judges more strictly can still use what was recorded and trained before.
+        Comments, defaults left out, the order of other keys, and what is in UNHASHED do not count: who judges
+        more strictly can still use what was recorded and trained before.
         """
-        values = {key: value for key, value in self.to_dict().items() if key not in ("quality", "gates")}
+        values = {key: value for key, value in self.to_dict().items() if key not in UNHASHED}
         canonical = json.dumps([values, list(self.streams)], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 

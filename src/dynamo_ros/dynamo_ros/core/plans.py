@@ -42,5 +42,5 @@ class Counts:
     planned: int = 0
     skipped: int = 0  # ticks passed over because inference was busy
     stale: int = 0  # ticks with a stale stream
-    late: int = 0  # plans that came after the last of their targets
+    late: int = 0  # plans that came after the last of their targets, or after the contract's budget
     takeovers: int = 0  # how often a person took the arm from the policy

@@ -11,6 +11,7 @@ from dynamo_policies.align import Aligner
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import DynamoError, UnknownNameError
 from dynamo_policies.observation import Pose, Sample, Target
+from dynamo_ros.core.budget import Budget
 from dynamo_ros.core.chunks import ChunkBlender
 from dynamo_ros.core.commander import ArmCommand, Commander, StopReason
 from dynamo_ros.core.deployable import Deployable
@@ -41,7 +42,7 @@ class Runner:
         self.contract = bundle.contract if contract is None else contract
         self._bundle = bundle
         self._aligner, self._commander = Aligner(self.contract), Commander(self.contract)
-        self._blender = ChunkBlender(self.contract.period_ns)
+        self._blender, self._budget = ChunkBlender(self.contract.period_ns), Budget(self.contract.budget_ns)
         self._hand_stream = self.contract.hand_stream
         self._episode: Episode | None = None
         self._tick_ns = 0
@@ -124,6 +125,7 @@ class Runner:
         self._tick_ns = (
             -(-now_ns // self.contract.period_ns) * self.contract.period_ns - self.contract.period_ns
         )
+        self._budget.clear()
         self._blender.clear()
         self.takeover.forget()
         self._holder, self.counts = "policy", Counts()
@@ -177,10 +179,11 @@ class Runner:
         with self.timings.measure("align"):
             observation = self._aligner.observe(tick_ns)
         self.timings.observed(self._aligner.stamps_ns)
+        self._budget.observe(tick_ns, self._aligner.stamps_ns)
         return Work(self._episode, observation)
 
     def accept(self, plan: Plan, now_ns: int) -> None:
-        """Act by `plan` from now on; one of an earlier episode or whose targets are all past is dropped."""
+        """Act by `plan` from now on; one of an earlier episode, or that comes too late, is dropped."""
         if plan.episode is not self._episode or not self.running:
             return
         self.seen = plan
@@ -193,7 +196,9 @@ class Runner:
         elif plan.fault is not None or not all(is_finite(target) for target in plan.targets):
             self._blender.clear()
             self.gates.non_finite.report(plan.fault or "a target of the policy is not finite")
-        elif plan.tick_ns + len(plan.targets) * self.contract.period_ns < now_ns:
+        elif plan.tick_ns + len(plan.targets) * self.contract.period_ns < now_ns or not self._budget.take(
+            plan.tick_ns, now_ns
+        ):
             self.counts.late += 1
         else:
             self.gates.plan.heard(plan.tick_ns)
@@ -261,7 +266,7 @@ class Runner:
 
     def _planned(self, now_ns: int) -> Aim | None:
         at_ns = -(-now_ns // self.contract.period_ns) * self.contract.period_ns
-        target = self._blender.at(at_ns)
+        target = None if self._budget.over(now_ns) else self._blender.at(at_ns)
         return None if target is None else Aim(target, at_ns)
 
     def _slowly(self, target: Target) -> Target:

@@ -27,6 +27,7 @@ from dynamo_ros.nodes.messages import now_ns
 from dynamo_ros.nodes.person_in import PersonIn
 from dynamo_ros.nodes.spin import run
 from dynamo_ros.nodes.streams_in import StreamsIn
+from dynamo_ros.nodes.timing import TimingPublisher
 
 HEALTH_PERIOD_S = 1.0
 AUTOSTART_PERIOD_S = 0.2
@@ -80,6 +81,7 @@ class InferenceNode(ManagedNode):
         )
         self._person = PersonIn(self, contract, self._runner.takeover)
         self._commands = CommandPublisher(self, contract)
+        self._timing = TimingPublisher(self, bundle.embedder.engine.name)
         self.get_logger().info(f"bundle {bundle.digest[:12]} for {', '.join(bundle.tasks)}")
         if silent := self._runner.gates.silent:
             self.get_logger().warning(f"by the contract these gates do not act: {', '.join(silent)}")
@@ -173,6 +175,7 @@ class InferenceNode(ManagedNode):
         for part in (self._streams, self._gates, self._person, self._worker):
             part.close()
         self._commands.destroy()
+        self._timing.destroy()
         self._runner = None
 
     def _rearm(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -227,6 +230,7 @@ class InferenceNode(ManagedNode):
 
     def _report(self) -> None:
         if self._runner is not None:
+            self._timing.publish(self._runner)
             self._health.publish(self._runner, active=self._active, task=self._task())
             self._health.tell_stop(self._runner.stopped)
 
