@@ -34,12 +34,18 @@ setup(
         "tensorboard>=2.17",
         "torch>=2.5",
     ],
-    extras_require={"export": ["pyarrow>=15"], "import": ["h5py>=3.8"], "wandb": ["wandb>=0.18"]},
+    extras_require={
+        "engines": ["onnx>=1.16", "onnxruntime>=1.18", "openvino>=2024.4"],
+        "export": ["pyarrow>=15"],
+        "import": ["h5py>=3.8"],
+        "wandb": ["wandb>=0.18"],
+    },
     entry_points={
         "console_scripts": ["dynamo = dynamo_policies.cli.main:main"],
         "dynamo.commands": [
             "pretrain = dynamo_policies.cli.pretrain:COMMAND",
             "encoder = dynamo_policies.cli.encoder:COMMAND",
+            "probe = dynamo_policies.cli.probe:COMMAND",
             "train = dynamo_policies.cli.train:COMMAND",
             "bags = dynamo_policies.cli.bags:COMMAND",
             "report = dynamo_policies.cli.report:COMMAND",
