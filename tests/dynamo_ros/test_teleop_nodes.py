@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from control_msgs.action import GripperCommand
 from control_msgs.msg import JointJog
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.action import ActionServer
 from rclpy.node import Node
 from sensor_msgs.msg import JointState, Joy
@@ -189,3 +189,29 @@ def test_a_joint_jog_moves_its_joint_while_it_is_told(ros: Ros, teleop: TeleopNo
     timer.reset()
     ros.spin(0.3)
     np.testing.assert_array_equal(arm.joints, held)
+
+
+def test_a_twist_moves_the_tool_while_it_is_told(
+    ros: Ros, teleop: TeleopNode, arm: Arm, contract: Contract
+) -> None:
+    node = ros.node("twister")
+    twists = node.create_publisher(TwistStamped, "/teleop/twist", 10)
+    wishes = node.create_publisher(JointState, "/teleop/target_gripper", 10)
+    twist = TwistStamped()
+    twist.header.frame_id = "camera"
+    twist.twist.linear.z = 0.1
+
+    def tell() -> None:
+        wishes.publish(to_joint_state(["gripper"], [0.0], stamp_ns=0))
+        twists.publish(twist)
+
+    node.create_timer(0.02, tell)
+    ros.spin(0.3)
+    assert arm.trajectories == []
+    twist.header.frame_id = "link_base"
+    start = Commander(contract).forward(START).position
+    ros.until(lambda: arm.commanded and arm.commanded[-1].pose.position.z > start[2] + 0.02)
+    assert arm.commanded[-1].pose.position.x == pytest.approx(start[0], abs=5e-3)
+    twist.header.frame_id, twist.twist.linear.z = "link_tcp", 0.1
+    height = arm.commanded[-1].pose.position.z  # the tool points down: its z is the base's, turned round
+    ros.until(lambda: arm.commanded[-1].pose.position.z < height - 0.02)

@@ -47,6 +47,11 @@ class Teleoperation:
         """Why the arm is stopped; None while it is not."""
         return self._commander.stopped
 
+    @property
+    def measured_pose(self) -> Pose | None:
+        """Where the tool was measured last; None before the first reading."""
+        return None if self._measured is None else self._commander.forward(self._measured)
+
     def observe(self, joints: npt.ArrayLike, stamp_ns: int) -> None:
         """Take note of the measured joints (J,) rad."""
         measured = np.asarray(joints, np.float64)

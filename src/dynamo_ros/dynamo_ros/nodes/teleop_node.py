@@ -19,15 +19,16 @@ from dynamo_ros.nodes.messages import now_ns
 from dynamo_ros.nodes.person_in import GRIPPER_TOPIC, HAND_TOPIC, POSE_TOPIC, PersonIn
 from dynamo_ros.nodes.qos import COMMANDS
 from dynamo_ros.nodes.spin import run
+from dynamo_ros.nodes.twist_in import TwistIn
 
 __all__ = ["GRIPPER_TOPIC", "HAND_TOPIC", "JOG_TOPIC", "POSE_TOPIC", "TeleopNode"]
 JOG_TOPIC = "/teleop/joint_jog"
 
 
 class TeleopNode(Node):
-    """Feeds targets, jogs and measured joints to a Teleoperation and publishes the commands that it returns.
+    """Feeds targets, twists, jogs and measured joints to a Teleoperation and publishes what it commands.
 
-    Parameters: `contract` (name or path). Services: `~/stop` and `~/rearm`.
+    Parameters: `contract` (name or path), `tool_frame` (see `TwistIn`). Services: `~/stop` and `~/rearm`.
     """
 
     def __init__(self, overrides: list[Parameter] | None = None) -> None:
@@ -41,6 +42,7 @@ class TeleopNode(Node):
         self._joints = JointReader(self, contract, measured, self._observe)
         self._authority, self._pressed = AuthorityTopic(self), False
         self._person = PersonIn(self, contract, self._teleoperation)
+        self._twists = TwistIn(self, contract, self._teleoperation)
         self.create_subscription(JointJog, JOG_TOPIC, self._jog, COMMANDS)
         self._estop_topic = contract.gates.estop.topic
         self._estop = EstopIn(self, self._estop_topic, self._press)
@@ -65,6 +67,7 @@ class TeleopNode(Node):
     def _step(self) -> None:
         stamp_ns = now_ns(self.get_clock())
         was_stopped = self._teleoperation.stopped
+        self._twists.step(stamp_ns)
         self._yield()
         command = self._teleoperation.step(stamp_ns) if self._can_command(stamp_ns) else None
         stopped = self._teleoperation.stopped
