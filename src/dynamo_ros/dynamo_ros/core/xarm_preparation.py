@@ -11,11 +11,10 @@ from dynamo_ros.core.free_drive import (
     ERRORS,
     READY,
     RETURNS,
-    SETTLE_S,
     ModeCall,
 )
 
-State = Literal["off", "listening", "calling", "ready", "failed"]
+State = Literal["off", "listening", "calling", "confirming", "ready", "failed"]
 
 REPORT_S = 2.0  # the default report comes five times a second
 STOPPED = 4
@@ -45,12 +44,14 @@ class Preparation:
         self._queue: list[ModeCall] = []
         self._asked: ModeCall | None = None
         self._since_ns = 0
+        self._against = ""  # the last report, where it is not as it should be
         self.state: State = "off"
         self.reason = ""  # of a failure
 
     def begin(self, now_ns: int) -> None:
         """Begin anew with the next report."""
         self.state, self.reason, self._queue, self._asked = "listening", "", [], None
+        self._against = ""
         self._since_ns = now_ns
 
     def end(self) -> None:
@@ -66,6 +67,9 @@ class Preparation:
         waited_s = (now_ns - self._since_ns) / 1e9
         if self.state == "listening" and waited_s > REPORT_S:
             self.fail(f"the arm's driver reports nothing within {REPORT_S:g} s")
+        # Reports come up to 0.2 s late, so those just after the change still tell of the time before.
+        if self.state == "confirming" and waited_s > REPORT_S:
+            self.fail(self._against or f"the arm's driver reports nothing within {REPORT_S:g} s")
         if self.state != "calling":
             return None
         if self._asked is not None:
@@ -84,17 +88,18 @@ class Preparation:
             why = RETURNS.get(code, "unknown code")
             self.fail(f"{call.service} {call.data} returned {code} ({why}) {message}".rstrip())
         elif not self._queue:
-            self.state, self._since_ns = "ready", now_ns
+            self.state, self._since_ns = "confirming", now_ns
 
-    def observe(self, report: Report, now_ns: int) -> None:
-        """Take what the arm reports; of a ready one, whether it still is."""
+    def observe(self, report: Report) -> None:
+        """Take what the arm reports: where it begins, that it has arrived, and whether it stays there."""
         if self.state == "listening":
             self._start(report)
-            return
-        # Reports just after the change still tell the old mode.
-        settled = now_ns - self._since_ns >= SETTLE_S * 1e9
-        if self.state == "ready" and settled and (why := self._against(report)):
-            self.fail(why)
+        elif self.state in ("confirming", "ready"):
+            self._against = self._why_not(report)
+            if not self._against:
+                self.state = "ready"
+            elif self.state == "ready":
+                self.fail(self._against)
 
     def _start(self, report: Report) -> None:
         if report.error in NOT_CLEARED_HERE:
@@ -113,13 +118,13 @@ class Preparation:
         ]
         self.state = "calling"
 
-    def _against(self, report: Report) -> str:
+    def _why_not(self, report: Report) -> str:
         if report.error:
             return _error(report.error)
         if report.state in STATES:
             return f"the arm is in state {report.state} ({STATES[report.state]})"
         if report.mode != self._mode:
-            return f"the arm is in mode {report.mode}, no longer in {self._mode}: someone changed it"
+            return f"the arm is in mode {report.mode}, not in {self._mode}: someone changed it"
         return ""
 
 

@@ -133,7 +133,7 @@ class XarmDriver(Generic[A]):
     def _report(self, message: Any) -> None:
         self._reported = from_rpy(message.pose)
         report = Report(message.mode, message.state, message.err, message.warn)
-        self._preparation.observe(report, self._now_ns)
+        self._preparation.observe(report)
 
     def _answered(self, call: ModeCall, code: int, message: str) -> None:
         self._preparation.answered(call, code, message, self._now_ns)

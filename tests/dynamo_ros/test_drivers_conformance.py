@@ -1,0 +1,159 @@
+"""Every kind of arm over DDS: teleoperation brings a fake arm from A to B; its death leaves the arm still."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+pytest.importorskip("rclpy")
+pytest.importorskip("xarm_msgs")
+
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+
+from dynamo_policies.contract import Contract, load_contract, parse_contract
+from dynamo_policies.observation import Pose
+from dynamo_ros.core.steps import pose_way, tool_pose
+from dynamo_ros.nodes.messages import now_ns, to_joint_state, to_pose_stamped
+from dynamo_ros.nodes.teleop_node import TeleopNode
+from fakes.servo_node import FakeServo
+from fakes.xarm_node import READY, FakeXarm
+from ros_fixtures import Ros
+
+ROBOTS = Path(__file__).parents[2] / "config" / "robots"
+FILES = ("xarm_kitchen", "xarm7_servo_j", "xarm7_ee_online", "xarm7_ee_servo", "xarm7_ee_vel")
+# Kinds that no file has: what replaces those of the velocity file.
+OTHERS = {
+    "joint_velocity": {"kind": "joint_velocity"},
+    "servo_twist": {"kind": "servo_twist", "stop": "hold"},
+    "servo_jog": {"kind": "servo_jog", "stop": "hold"},
+    "servo_jog unitless": {"kind": "servo_jog", "stop": "hold", "command_in_type": "unitless"},
+}
+OF_XARM_ALONE = ("namespace", "failure_stop_s", "duration_s")
+
+
+def contract_of(case: str) -> Contract:
+    """Return the contract of a file, or that of the velocity file with another arm."""
+    if case not in OTHERS:
+        return load_contract(ROBOTS / f"{case}.yaml")
+    plain = load_contract(ROBOTS / "xarm7_ee_vel.yaml").to_dict()
+    arm = {**plain["arm"], **OTHERS[case]}
+    for key in OF_XARM_ALONE if "servo" in case else ():
+        del arm[key]
+    return parse_contract(yaml.safe_dump({**plain, "arm": arm}, sort_keys=False))
+
+
+def patient(contract: Contract, path: Path) -> Path:
+    """Write the contract with more patience for a busy computer, and return its path."""
+    plain = contract.to_dict()
+    plain["arm"] |= {"stale_stop_s": 3.0, "tracking_stop_s": 3.0}
+    if "failure_stop_s" in plain["arm"]:
+        plain["arm"]["failure_stop_s"] = 2.0
+    path.write_text(yaml.safe_dump(plain, sort_keys=False))
+    return path
+
+
+class Device:
+    """Publishes one target at 50 Hz."""
+
+    def __init__(self, node: Node) -> None:
+        self._node, self.target, self.gripper = node, None, 0.0
+        self._pose = node.create_publisher(PoseStamped, "/teleop/target_pose", 10)
+        self._wish = node.create_publisher(JointState, "/teleop/target_gripper", 10)
+        node.create_timer(0.02, self._publish)
+
+    def _publish(self) -> None:
+        if self.target is not None:
+            stamp_ns = now_ns(self._node.get_clock())
+            self._wish.publish(to_joint_state(["gripper"], [self.gripper], stamp_ns=stamp_ns))
+            self._pose.publish(to_pose_stamped(self.target, stamp_ns=stamp_ns, frame="link_base"))
+
+
+class Bench:
+    """A fake arm, teleoperation by `contract`, and somebody who asks for poses."""
+
+    def __init__(self, ros: Ros, contract: Contract, path: Path) -> None:
+        self.ros, self.contract = ros, contract
+        self.arm = FakeXarm(ros.node("ufactory_driver"), contract)
+        if contract.arm.kind.startswith("servo_") and contract.arm.kind != "servo_joint":
+            unitless = getattr(contract.arm, "command_in_type", "") == "unitless"
+            self.servo = FakeServo(ros.node("servo"), contract, self.arm, unitless=unitless)
+        self.device = Device(ros.node("device"))
+        overrides = [Parameter("contract", value=str(patient(contract, path)))]
+        self.teleop = ros.add(TeleopNode(overrides))
+        self.start = tool_pose(contract, READY)
+
+    @property
+    def place(self) -> Pose:
+        return tool_pose(self.contract, self.arm.controller.joints)
+
+    def off(self, target: Pose) -> tuple[float, float]:
+        """Return how far the arm is from `target`, m and rad."""
+        way = pose_way(self.place, target)
+        return float(np.linalg.norm(way[:3])), float(np.linalg.norm(way[3:]))
+
+    def moved(self) -> float:
+        """Return how far the arm is from where it started, m."""
+        return self.off(self.start)[0]
+
+    def still(self) -> bool:
+        """Return whether the arm is where it was a moment ago."""
+        before = self.arm.controller.joints.copy()
+        self.ros.spin(0.15)
+        return bool(np.abs(self.arm.controller.joints - before).max() < 1e-6)
+
+
+@pytest.fixture(params=[*FILES, *(pytest.param(case, marks=pytest.mark.slow) for case in OTHERS)])
+def bench(ros: Ros, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    if "servo_" in request.param and request.param in OTHERS:
+        pytest.importorskip("moveit_msgs")
+    return Bench(ros, contract_of(request.param), tmp_path / "contract.yaml")
+
+
+def target_near(start: Pose) -> Pose:
+    """A target 4 cm away and turned by 0.2 rad."""
+    turn = Rotation.from_rotvec([0.0, 0.12, 0.16])
+    position = start.position + np.array([0.02, 0.03, 0.02])
+    return Pose(position, (turn * Rotation.from_quat(start.quaternion)).as_quat())
+
+
+def test_the_arm_goes_to_the_target_and_nobody_else_moves_it(ros: Ros, bench: Bench) -> None:
+    target = target_near(bench.start)
+    ros.spin(0.3)
+    assert bench.moved() == 0.0
+    bench.device.target = target
+    ros.until(lambda: max(bench.off(target)) < 4e-3, timeout_s=30.0, what=f"the target, {bench.off(target)}")
+    ros.until(bench.still, what="the arm to stand still")
+    assert max(bench.off(target)) < 4e-3
+    assert bench.arm.controller.error == 0
+
+
+def test_the_death_of_the_commander_leaves_the_arm_still(ros: Ros, bench: Bench) -> None:
+    bench.device.target = target_near(bench.start)
+    ros.until(lambda: bench.moved() > 0.01, timeout_s=30.0, what="the arm to move")
+    ros.executor.remove_node(bench.teleop)  # as good as killed: it says and hears nothing more
+    ros.until(bench.still, what="the arm to stand still")
+
+
+def test_a_stop_brakes_and_lasts_until_rearmed(ros: Ros, bench: Bench) -> None:
+    target = target_near(bench.start)
+    bench.device.target = target
+    ros.until(lambda: bench.moved() > 0.01, timeout_s=30.0, what="the arm to move")
+    person = ros.node("person")
+    assert ros.call(person, Trigger, "/teleop_node/stop", Trigger.Request()).success
+    ros.until(bench.still, what="the arm to stand still")
+    if bench.contract.arm.stop == "hold_and_disable":
+        ros.until(lambda: bench.arm.controller.state == 4, what="the driver to be told")
+    where = bench.moved()
+    ros.spin(0.3)
+    assert bench.moved() == pytest.approx(where, abs=1e-6)
+    assert ros.call(person, Trigger, "/teleop_node/rearm", Trigger.Request()).success
+    ros.until(lambda: max(bench.off(target)) < 4e-3, timeout_s=30.0, what="the target after all")
