@@ -159,7 +159,7 @@ def loss(folder: Path, load: Load, seconds: float) -> dict[str, Any]:
     result = record(folder, load, seconds)
     bare = statistics.median(bare_copy(folder, BARE_BYTES) for _ in range(3))
     result |= {"bare_cpu_s_per_gigabyte": bare, "ratio": result["cpu_s_per_gigabyte"] / bare}
-    if result["lost"]:
+    if result["lost"] and not load.busy:
         result["search"] = search(folder, load, min(SEARCH_S, seconds))
     return result
 

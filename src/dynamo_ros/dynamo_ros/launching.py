@@ -140,6 +140,7 @@ def recorder_arguments() -> list[DeclareLaunchArgument]:
         declare("calibration", "", "files to store with each bag, commas between"),
         declare("buttons", "", "of the gamepad, such as start:6,success:11,failure:12"),
         declare("cue", "none", "what tells the operator of start and end", *CUES),
+        declare("priority", "-10", "nice value of the recorder, where the system allows it; 0: as started"),
     ]
 
 
@@ -151,6 +152,7 @@ def recorder_parameters(context: LaunchContext) -> dict[str, Any]:
         **{name: value(context, name) for name in texts},
         **{name: value(context, name).split(",") for name in lists},
         "jpeg_quality": int(value(context, "jpeg_quality")),
+        "priority": int(value(context, "priority")),
         "preroll_s": float(value(context, "preroll_s")),
     }
 

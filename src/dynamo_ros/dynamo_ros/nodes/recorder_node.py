@@ -17,6 +17,7 @@ from sensor_msgs.msg import Joy
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import ConfigError, DynamoError
 from dynamo_ros.core.episode_buttons import EpisodeButtons
+from dynamo_ros.core.priority import set_priority
 from dynamo_ros.core.provenance import provenance
 from dynamo_ros.core.recorder import Recorder
 from dynamo_ros.core.recording import EpisodeSummary, RecordingError, Topic, topics_of
@@ -52,8 +53,8 @@ class RecorderNode(ManagedNode):
     `topic:type`), `extra_topics` (regular expressions; what matches as a whole is recorded too, as far as it
     is there when an episode starts), `preroll_s` (recorded from so long before the start), `plan` (YAML file,
     see `load_plan`), `robot_serial`, `calibration` (files to store with each bag), `buttons` (see
-    `EpisodeButtons`) of the gamepad on `joy`, `cue` (bell, text, none), `autostart`, and those of
-    `StorageSettings`.
+    `EpisodeButtons`) of the gamepad on `joy`, `cue` (bell, text, none), `priority` (nice value of the
+    process, 0: as it was started), `autostart`, and those of `StorageSettings`.
     """
 
     def __init__(self, overrides: list[Parameter] | None = None) -> None:
@@ -63,6 +64,7 @@ class RecorderNode(ManagedNode):
         for name in LISTS:
             self.declare_parameter(name, [""])
         self.declare_parameter("preroll_s", 0.0)
+        self.declare_parameter("priority", 0)
         self._settings = declared(self, StorageSettings)
         self._recorder: Recorder | None = None
         self._parts: list[Any] = []
@@ -114,6 +116,7 @@ class RecorderNode(ManagedNode):
         self._patterns = [_pattern(text) for text in self._list("extra_topics")]
         buttons, cue = EpisodeButtons(self._list("buttons")), Cue(self.text("cue"))
         self._recorder = recorder = self._make_recorder(contract, folder)
+        self._prioritise(int(self.get_parameter("priority").value))
         # First, as the executor takes subscriptions in this order.
         self._times = ReceiveTimes(self)
         self._subscriptions_of_topics = TopicSubscriptions(self, self._saw)
@@ -129,6 +132,10 @@ class RecorderNode(ManagedNode):
             self.create_timer(TEND_PERIOD_S, self._tend, clock=steady),
             self.create_timer(STATE_PERIOD_S, self._watch, clock=steady),
         ]
+
+    def _prioritise(self, nice: int) -> None:
+        if nice and (refusal := set_priority(nice)):
+            self.get_logger().warning(refusal)
 
     def _make_recorder(self, contract: Contract, folder: Path) -> Recorder:
         origin = provenance(
