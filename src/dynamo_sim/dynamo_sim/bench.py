@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache, partial
 from pathlib import Path
@@ -13,16 +13,13 @@ from typing import NamedTuple
 import torch
 
 from dynamo_policies.bundle import Bundle, load_bundle
-from dynamo_policies.contract import Contract
-from dynamo_policies.errors import UnknownNameError
 from dynamo_policies.video import VideoWriter, side_by_side
 from dynamo_ros.core.rollout import Rollout, rollout
 from dynamo_ros.core.runner import Runner
 from dynamo_ros.core.station import Station
 from dynamo_ros.core.trials import Trial, TrialResult
-from dynamo_sim.xarm_kitchen.station import KitchenStation
+from dynamo_sim.stations import station_kind
 
-STATIONS: dict[str, Callable[[Contract], Station]] = {"xarm_kitchen": KitchenStation}
 HEIGHT = 192  # of videos, pixels
 
 
@@ -61,10 +58,8 @@ def _bench(settings: Settings) -> _Bench:
     # Further threads wait for one another when cores are busy: a tenth of the speed was measured.
     torch.set_num_threads(1)
     bundle = load_bundle(settings.bundle, device=settings.device)
-    name = settings.station or bundle.contract.name
-    if name not in STATIONS:
-        raise UnknownNameError("station", name, STATIONS)
-    return _Bench(bundle, STATIONS[name](bundle.contract), Runner(bundle, clock_ns=time.perf_counter_ns))
+    kind = station_kind(settings.station or bundle.contract.name)
+    return _Bench(bundle, kind.station(bundle.contract), Runner(bundle, clock_ns=time.perf_counter_ns))
 
 
 def _attempt(settings: Settings, trial: Trial) -> TrialResult:

@@ -25,10 +25,9 @@ from dynamo_ros.nodes.commands import action_stream
 from dynamo_ros.nodes.messages import from_pose_message, now_ns, to_joint_state, to_ns, to_pose_stamped
 from dynamo_ros.nodes.qos import COMMANDS
 from dynamo_ros.nodes.spin import Life, run
-from dynamo_ros.nodes.teleop_node import GRIPPER_TOPIC, POSE_TOPIC
-from dynamo_sim.nodes.sensors import OBJECTS
+from dynamo_ros.nodes.teleop_node import GRIPPER_TOPIC, HAND_TOPIC, POSE_TOPIC
 from dynamo_sim.session import Attempt, SessionError, SessionPlan
-from dynamo_sim.xarm_kitchen.expert import KitchenExpert
+from dynamo_sim.stations import Expert, station_kind
 
 # Real time for anything to answer; a station without graphics acceleration takes its time to come up.
 ANSWER_S, STARTUP_S = 20.0, 60.0
@@ -46,6 +45,7 @@ class ExpertNode(Node):
     def __init__(self, overrides: list[Parameter] | None = None) -> None:
         super().__init__("expert_node", parameter_overrides=overrides)
         self.contract = find_contract(self.declare_parameter("contract", "xarm_kitchen").value)
+        self._kind = station_kind(self.contract.name)
         tasks = [task for task in self.declare_parameter("tasks", [""]).value if task]
         for task in tasks:
             self.contract.task(task)
@@ -60,6 +60,7 @@ class ExpertNode(Node):
         self.objects: PoseArray | None = None
         self._pose = self.create_publisher(PoseStamped, POSE_TOPIC, COMMANDS)
         self._wish = self.create_publisher(JointState, GRIPPER_TOPIC, COMMANDS)
+        self._hand = self.create_publisher(JointState, HAND_TOPIC, COMMANDS)
         self.create_subscription(Outcome, "/station/outcome", self._see_outcome, 10)
         self.create_subscription(PoseArray, "/station/objects", self._see_objects, 10)
         commanded = action_stream(self.contract, PoseStream).topic
@@ -78,13 +79,25 @@ class ExpertNode(Node):
     def poses(self) -> dict[str, Pose]:
         """Return where everything was last seen."""
         assert self.objects is not None
-        return {name: from_pose_message(pose) for name, pose in zip(OBJECTS, self.objects.poses, strict=True)}
+        return {
+            name: from_pose_message(pose)
+            for name, pose in zip(self._kind.objects, self.objects.poses, strict=True)
+        }
+
+    def plan_demonstration(self, attempt: Attempt) -> Expert:
+        """Return the demonstration of `attempt` from where everything was last seen."""
+        poses, random = self.poses(), np.random.default_rng([attempt.seed, 1])
+        return self._kind.expert(self.contract, attempt.task, poses, poses["tool"], random)
 
     def aim(self, target: Target) -> None:
         """Publish a target."""
         stamp_ns = self.now_ns
         # The gripper first: teleoperation engages with the first pose, and needs its wish by then.
-        self._wish.publish(to_joint_state(["gripper"], [target.gripper], stamp_ns=stamp_ns))
+        if self.contract.gripper is not None:
+            self._wish.publish(to_joint_state(["gripper"], [target.gripper], stamp_ns=stamp_ns))
+        if self.contract.hand is not None and target.hand is not None:
+            joints = target.hand.tolist()
+            self._hand.publish(to_joint_state(self.contract.hand.joints, joints, stamp_ns=stamp_ns))
         self._pose.publish(to_pose_stamped(target.pose, stamp_ns=stamp_ns, frame=self.contract.base_frame))
 
     def _see_outcome(self, message: Outcome) -> None:
@@ -154,8 +167,7 @@ class Session:
     def _demonstrate(self, attempt: Attempt) -> Outcome:
         """Publish targets at the rate of commands until the station's judge or the expert is done."""
         node, period_ns = self._node, self._node.contract.arm.period_ns
-        poses = node.poses()
-        expert = KitchenExpert(attempt.task, poses, poses["tool"], np.random.default_rng([attempt.seed, 1]))
+        expert = node.plan_demonstration(attempt)
         start_ns = next_ns = node.now_ns
         while not expert.finished((next_ns - start_ns) / 1e9 - LINGER_S):
             self._until(partial(self._is_past, next_ns), "simulated time to go on")

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 from control_msgs.action import GripperCommand
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse, ServerGoalHandle
 from rclpy.node import Node
 
 from dynamo_sim.controllers import RejectedError
-from dynamo_sim.xarm_kitchen.station import KitchenStation
+from dynamo_sim.xarm_kitchen.station import GripperStatus
 
 # The driver's tolerance of 15 pulses.
 REACHED_RAD = 0.015
+
+
+@runtime_checkable
+class GripperStation(Protocol):
+    """What a station with a gripper has."""
+
+    def command_gripper(self, position: float) -> None:
+        """Begin a gripper action towards `position`; may raise RejectedError."""
+
+    def gripper_status(self) -> GripperStatus:
+        """Return where the gripper stands and whether its action is still running."""
 
 
 class GripperAction:
@@ -20,7 +33,7 @@ class GripperAction:
     a cancel is accepted, and the gripper goes on.
     """
 
-    def __init__(self, node: Node, station: KitchenStation, name: str) -> None:
+    def __init__(self, node: Node, station: GripperStation, name: str) -> None:
         self._node, self._station = node, station
         self._goals: list[ServerGoalHandle] = []
         self._server = ActionServer(

@@ -13,11 +13,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from dynamo_policies.observation import Pose
 from dynamo_policies.streams import ImageStream
 from dynamo_ros.nodes.messages import to_pose_message, to_time
-from dynamo_sim.xarm_kitchen.scene import BOTTLES
-
-# What /station/objects holds, in this order, which a PoseArray cannot tell: the bottles, where one goes in
-# the door and on the counter, and the tool.
-OBJECTS = (*BOTTLES, "slot", "zone", "tool")
+from dynamo_sim.reading import JointReading
 
 
 def image_message(name: str, image: npt.NDArray[np.uint8], stamp_ns: int) -> Image:
@@ -49,29 +45,18 @@ def optical_frame(name: str) -> str:
     return f"{name}_camera_color_optical_frame"
 
 
-def arm_message(
-    names: tuple[str, ...],
-    positions: npt.NDArray[np.float64],
-    velocities: npt.NDArray[np.float64],
-    efforts: npt.NDArray[np.float64],
-    stamp_ns: int,
-) -> JointState:
-    """Return the arm's joints as the xArm driver reports them: rad, rad/s, Nm."""
-    message = JointState(name=list(names), position=positions.tolist(), velocity=velocities.tolist())
-    message.header.stamp, message.effort = to_time(stamp_ns), efforts.tolist()
-    return message
-
-
-def gripper_message(names: tuple[str, ...], position: float, stamp_ns: int) -> JointState:
-    """Return the gripper's joints as the xArm driver reports them: all equal, velocity and effort NaN."""
-    nothing = [math.nan] * len(names)
-    message = JointState(name=list(names), position=[position] * len(names), velocity=nothing, effort=nothing)
+def joint_message(reading: JointReading, stamp_ns: int) -> JointState:
+    """Return joints as their driver reports them: rad, rad/s, Nm."""
+    message = JointState(name=list(reading.names), position=reading.positions.tolist())
     message.header.stamp = to_time(stamp_ns)
+    message.velocity, message.effort = reading.velocities.tolist(), reading.efforts.tolist()
     return message
 
 
-def objects_message(objects: dict[str, Pose], *, frame: str, stamp_ns: int) -> PoseArray:
-    """Return the poses in the order of OBJECTS."""
-    message = PoseArray(poses=[to_pose_message(objects[name]) for name in OBJECTS])
+def objects_message(
+    objects: dict[str, Pose], order: tuple[str, ...], *, frame: str, stamp_ns: int
+) -> PoseArray:
+    """Return the poses of the objects named in `order`, in this order."""
+    message = PoseArray(poses=[to_pose_message(objects[name]) for name in order])
     message.header.stamp, message.header.frame_id = to_time(stamp_ns), frame
     return message

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 from dynamo_interfaces.msg import Outcome
 from dynamo_interfaces.srv import ResetStation
 from geometry_msgs.msg import PoseArray, PoseStamped
@@ -22,7 +23,8 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.observation import Sample
 from dynamo_policies.sinks import GripperCommandSink, TrajectoryArm, of_kind
-from dynamo_policies.streams import ImageStream, PoseStream
+from dynamo_policies.streams import ImageStream, JointStream, PoseStream
+from dynamo_ros.core.station import HandStation
 from dynamo_ros.locations import find_contract
 from dynamo_ros.nodes.commands import action_stream
 from dynamo_ros.nodes.messages import to_ns, to_time
@@ -30,17 +32,17 @@ from dynamo_ros.nodes.qos import RELIABILITIES
 from dynamo_ros.nodes.spin import run
 from dynamo_ros.nodes.teleop_node import POSE_TOPIC
 from dynamo_sim.controllers import RejectedError
-from dynamo_sim.nodes.gripper_action import GripperAction
+from dynamo_sim.nodes.gripper_action import GripperAction, GripperStation
+from dynamo_sim.nodes.hand_topic import HandTopic
 from dynamo_sim.nodes.sensors import (
-    arm_message,
     camera_info,
-    gripper_message,
     image_message,
+    joint_message,
     objects_message,
 )
 from dynamo_sim.pacing import Pacer
 from dynamo_sim.schedule import Schedule
-from dynamo_sim.xarm_kitchen.station import GRIPPER_JOINTS, KitchenStation
+from dynamo_sim.stations import station_kind
 
 # The clock's step: it divides the periods of commands (20 ms) and joint states (10 ms).
 STEP_NS = 10_000_000
@@ -54,7 +56,7 @@ QUEUED_MESSAGES = 300
 
 
 class StationNode(Node):
-    """Steps a KitchenStation and passes on what it measures and is told.
+    """Steps the station of the contract's name and passes on what it measures and is told.
 
     Parameters: `contract` (name or path), `rtf` (the real-time factor; 0: as fast as it can),
     `max_command_age_ms` (see Pacer; 0: off), `task` and `seed` of the first start state.
@@ -69,10 +71,11 @@ class StationNode(Node):
         factor = float(self.declare_parameter("rtf", 1.0).value)
         max_age_ms = float(self.declare_parameter("max_command_age_ms", 0.0).value)
         self._pacer = Pacer(real_time_factor=factor, max_command_age_ns=int(max_age_ms * 1e6))
-        self._station = KitchenStation(contract)
+        kind = station_kind(contract.name)
+        self._station, self._order = kind.station(contract), kind.objects
         task = self.declare_parameter("task", next(iter(contract.tasks))).value
         self._station.reset(task, self.declare_parameter("seed", 0).value)
-        self._contract, self._arm_joints = contract, contract.arm.joints
+        self._contract = contract
         self._deaf_until_ns = 0
         self._ages_ms: list[float] = []
         self._begun_ns, self._begun_wall_ns = 0, time.monotonic_ns()
@@ -92,7 +95,8 @@ class StationNode(Node):
             p50, p95, most = np.percentile(self._ages_ms, [50, 95, 100])
             text += f"; age of commands p50 {p50:.0f}, p95 {p95:.0f}, max {most:.0f} ms simulated"
         self.get_logger().info(text)
-        self._gripper.destroy()
+        if self._gripper is not None:
+            self._gripper.destroy()
         self._station.close()
         super().destroy_node()
 
@@ -108,19 +112,27 @@ class StationNode(Node):
                 self.create_publisher(CameraInfo, info_topic, qos),
                 info,
             )
-        joints = contract.streams[contract.arm_stream].topic
-        self._joints = self.create_publisher(JointState, joints, QUEUED_MESSAGES)
+        topics = {one.topic for one in contract.observed.values() if isinstance(one, JointStream)}
+        self._joints = {
+            topic: self.create_publisher(JointState, topic, QUEUED_MESSAGES) for topic in sorted(topics)
+        }
         self._outcome = self.create_publisher(Outcome, "/station/outcome", 10)
         self._objects = self.create_publisher(PoseArray, "/station/objects", 10)
 
     def _listen(self, contract: Contract) -> None:
         arm = of_kind(contract.arm, TrajectoryArm, "the simulated station's arm")
-        gripper = of_kind(contract.gripper, GripperCommandSink, "the simulated station's gripper")
         self.create_subscription(JointTrajectory, arm.topic, self._follow, qos_profile_system_default)
         for topic in (POSE_TOPIC, action_stream(contract, PoseStream).topic):
             self.create_subscription(PoseStamped, topic, self._hear(topic), 10)
         self.create_service(ResetStation, "/station/reset", self._reset)
-        self._gripper = GripperAction(self, self._station, gripper.action)
+        self._gripper = self._serve_gripper(contract)
+        self._hand = None if contract.hand is None else HandTopic(self, contract.hand, self._move_hand)
+
+    def _serve_gripper(self, contract: Contract) -> GripperAction | None:
+        if contract.gripper is None or not isinstance(self._station, GripperStation):
+            return None
+        gripper = of_kind(contract.gripper, GripperCommandSink, "the simulated station's gripper")
+        return GripperAction(self, self._station, gripper.action)
 
     def _look(self) -> None:
         until_ns = self._station.time_ns + STEP_NS
@@ -132,17 +144,16 @@ class StationNode(Node):
                 self._publish(sample)
             if self._telling.due(until_ns):
                 self._tell()
-            self._gripper.tend()
+            if self._gripper is not None:
+                self._gripper.tend()
 
     def _publish(self, sample: Sample) -> None:
         stream = self._contract.streams[sample.stream]
         if isinstance(stream, ImageStream):
             self._publish_image(sample)
-        elif sample.stream == self._contract.arm_stream:
-            self._joints.publish(self._arm_message(sample))
         else:
-            position = float(sample.value[0])
-            self._joints.publish(gripper_message(GRIPPER_JOINTS, position, sample.stamp_ns))
+            message = joint_message(self._station.reading(sample), sample.stamp_ns)
+            self._joints[stream.topic].publish(message)
 
     def _publish_image(self, sample: Sample) -> None:
         images, infos, info = self._cameras[sample.stream]
@@ -150,11 +161,6 @@ class StationNode(Node):
         images.publish(message)
         info.header.stamp = message.header.stamp
         infos.publish(info)
-
-    def _arm_message(self, sample: Sample) -> JointState:
-        positions = sample.value.astype(np.float64, copy=False)
-        velocities, efforts = self._station.joint_velocity(), self._station.joint_effort()
-        return arm_message(self._arm_joints, positions, velocities, efforts, sample.stamp_ns)
 
     def _tell(self) -> None:
         now_ns = self._station.time_ns
@@ -165,7 +171,8 @@ class StationNode(Node):
         outcome.header.stamp, outcome.elapsed = to_time(now_ns), verdict.elapsed_s
         self._outcome.publish(outcome)
         truth = {**self._station.objects(), "tool": self._station.tool_pose()}
-        self._objects.publish(objects_message(truth, frame=self._contract.base_frame, stamp_ns=now_ns))
+        frame = self._contract.base_frame
+        self._objects.publish(objects_message(truth, self._order, frame=frame, stamp_ns=now_ns))
 
     def _hear(self, topic: str) -> Callable[[PoseStamped], None]:
         def heard(message: PoseStamped) -> None:
@@ -175,6 +182,10 @@ class StationNode(Node):
                 self._ages_ms.append((self._station.time_ns - stamp_ns) / 1e6)
 
         return heard
+
+    def _move_hand(self, positions: npt.ArrayLike) -> None:
+        if self._station.time_ns >= self._deaf_until_ns and isinstance(self._station, HandStation):
+            self._station.command_hand(positions)
 
     def _follow(self, message: JointTrajectory) -> None:
         if self._station.time_ns < self._deaf_until_ns:
@@ -199,7 +210,8 @@ class StationNode(Node):
         except DynamoError as error:
             response.message = str(error)
             return response
-        self._gripper.abort()
+        if self._gripper is not None:
+            self._gripper.abort()
         self._pacer.forget_commanders()
         self._deaf_until_ns = self._station.time_ns + RESTART_NS
         response.success = True
@@ -207,5 +219,5 @@ class StationNode(Node):
 
 
 def main() -> int:
-    """Run the simulated kitchen until it is interrupted."""
+    """Run the simulated station until it is interrupted."""
     return run(StationNode)

@@ -138,7 +138,7 @@ class KitchenExpert:
         """Add the hand's tremor to the path; turn from the start's orientation to the tool-down one."""
         count = len(self._positions)
         size = np.array(self._tremors)[:, None]
-        tremor = _correlated(self._rng, count)
+        tremor = correlated(self._rng, count)
         self._path = np.array(self._positions) + size * tremor[:, :3]
         level = np.clip(np.arange(count) / 10.0, 0.0, 1.0)[:, None]  # within a second
         away = (TOOL_DOWN.inv() * start).as_rotvec()
@@ -146,7 +146,7 @@ class KitchenExpert:
         self._turns = [TOOL_DOWN * Rotation.from_rotvec(turn) for turn in (1 - level) * away + wobble]
 
 
-def _correlated(rng: np.random.Generator, count: int) -> FloatArray:
+def correlated(rng: np.random.Generator, count: int) -> FloatArray:
     """Return an Ornstein-Uhlenbeck process from 0, shape (count, 6); its standard deviation tends to 1."""
     values = np.zeros((count, 6))
     fresh = np.sqrt(1 - TREMOR_MEMORY**2) * rng.normal(size=(count, 6))

@@ -65,6 +65,14 @@ LINK_SHAPES: tuple[tuple[tuple[Any, ...], ...], ...] = (
 
 def add_robot(spec: Any, contract: Contract) -> None:
     """Add arm, gripper, their servos and the wrist camera to `spec`; the base stands at the origin."""
+    flange = add_arm(spec, contract)
+    _add_gripper(spec, flange, contract.tool_offset_m)
+    _add_wrist_camera(flange)
+    carry_own_weight(spec)
+
+
+def add_arm(spec: Any, contract: Contract) -> Any:
+    """Add the arm and its servos to `spec`, with the base at the origin; return the flange."""
     links = chain(contract.kinematics)
     base = spec.worldbody.add_body(name="link_base")
     cylinder(base, 0.065, ((0.0, 0.0, 0.0), (0.0, 0.0, 0.03)), GREY, touches=ROBOT)
@@ -77,15 +85,19 @@ def add_robot(spec: Any, contract: Contract) -> None:
         spec.joint(joint.name).armature = ARMATURE
         damp(spec.joint(joint.name), DAMPING)
         damping = 1.6 * float(np.sqrt(STIFFNESS[i] * INERTIA[i]))
-        _add_servo(spec, joint.name, STIFFNESS[i], damping, joint.effort)
-    _add_gripper(spec, bodies[-1], contract.tool_offset_m)
-    _add_wrist_camera(bodies[-1])
-    for body in spec.bodies:  # the controller of the real arm carries its own weight
+        add_servo(spec, joint.name, STIFFNESS[i], damping, joint.effort)
+    flange = bodies[-1]
+    flange.add_site(name=TOOL_SITE, pos=[0.0, 0.0, contract.tool_offset_m], group=5)  # not drawn
+    return flange
+
+
+def carry_own_weight(spec: Any) -> None:
+    """Let every body there is so far weigh nothing: the controllers of real robots carry them."""
+    for body in spec.bodies:
         body.gravcomp = 1.0
 
 
 def _add_gripper(spec: Any, flange: Any, tool_offset_m: float) -> None:
-    flange.add_site(name=TOOL_SITE, pos=[0.0, 0.0, tool_offset_m], group=5)  # not drawn
     palm = flange.add_body(name="xarm_gripper_base_link")
     cylinder(palm, 0.034, ((0.0, 0.0, 0.0), (0.0, 0.0, 0.035)), BLACK, touches=ROBOT, mass=0.2)
     box(palm, (0.024, 0.052, 0.022), (0.0, 0.0, 0.057), WHITE, touches=ROBOT, mass=0.3)
@@ -101,7 +113,7 @@ def _add_gripper(spec: Any, flange: Any, tool_offset_m: float) -> None:
     )
     coupling.data[:2] = [0.0, 1.0]
     coupling.solref = [0.004, 1.0]
-    servo = _add_servo(spec, "fingers", 2 * FINGER_STIFFNESS, 2 * FINGER_DAMPING, 2 * FINGER_FORCE)
+    servo = add_servo(spec, "fingers", 2 * FINGER_STIFFNESS, 2 * FINGER_DAMPING, 2 * FINGER_FORCE)
     servo.trntype = mujoco.mjtTrn.mjTRN_TENDON
 
 
@@ -138,7 +150,8 @@ def _add_wrist_camera(flange: Any) -> None:
     flange.add_camera(name="wrist", pos=position, quat=looking_at(position, aim, (1.0, 0.0, 0.0)), fovy=75.0)
 
 
-def _add_servo(spec: Any, target: str, stiffness: float, damping: float, force: float) -> Any:
+def add_servo(spec: Any, target: str, stiffness: float, damping: float, force: float) -> Any:
+    """Add a position servo of the joint or tendon `target`: Nm/rad, Nm s/rad, Nm, or N/m, N s/m, N."""
     servo = spec.add_actuator(name=target, target=target, trntype=mujoco.mjtTrn.mjTRN_JOINT)
     servo.gaintype, servo.biastype = mujoco.mjtGain.mjGAIN_FIXED, mujoco.mjtBias.mjBIAS_AFFINE
     servo.gainprm[0] = stiffness

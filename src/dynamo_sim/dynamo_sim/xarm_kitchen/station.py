@@ -15,6 +15,7 @@ from dynamo_policies.streams import ImageStream, JointStream, Stream
 from dynamo_ros.core.station import StationOutcome
 from dynamo_sim.cameras import Cameras
 from dynamo_sim.controllers import CLOSED_RAD, GripperController, JointTrajectoryController
+from dynamo_sim.reading import JointReading
 from dynamo_sim.schedule import Schedule
 from dynamo_sim.xarm_kitchen.judge import Judge
 from dynamo_sim.xarm_kitchen.scene import BOTTLES, CAMERAS, SHELF_FLOOR, TIMESTEP_S, ZONE
@@ -152,6 +153,14 @@ class KitchenStation:
     def gripper_status(self) -> GripperStatus:
         """Return where the gripper stands and whether its action is still running."""
         return GripperStatus(CLOSED_RAD * (1.0 - self._kitchen.opening), self._gripper.active)
+
+    def reading(self, sample: Sample) -> JointReading:
+        """Return what the xArm's driver says with `sample`, the arm's joints or the gripper's."""
+        values = sample.value.astype(np.float64, copy=False)
+        if sample.stream == self._contract.arm_stream:
+            return JointReading(self._contract.arm.joints, values, self.joint_velocity(), self.joint_effort())
+        nothing = np.full(len(GRIPPER_JOINTS), np.nan)
+        return JointReading(GRIPPER_JOINTS, np.full(len(GRIPPER_JOINTS), values[0]), nothing, nothing)
 
     def tool_pose(self) -> Pose:
         """Return the tool's true pose."""

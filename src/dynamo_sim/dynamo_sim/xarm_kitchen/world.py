@@ -35,7 +35,7 @@ class Kitchen:
         self._finger_servo = self.model.actuator("fingers").id
         self._yogurt = self.model.body(YOGURT).id
         self._yogurt_v = int(self.model.joint(YOGURT).dofadr[0])
-        self._robot = _below(self.model, self.model.body("link_base").id)
+        self._robot = below(self.model, self.model.body("link_base").id)
 
     def place(self, start: Start) -> None:
         """Put everything where `start` says, at rest, with the gripper open."""
@@ -89,12 +89,12 @@ class Kitchen:
     def tool_pose(self) -> Pose:
         """Return the tool's pose."""
         site = self.data.site(TOOL_SITE)
-        return Pose(site.xpos.copy(), _quaternion(site.xmat))
+        return Pose(site.xpos.copy(), quaternion_of(site.xmat))
 
     def body_pose(self, name: str) -> Pose:
         """Return the pose of the body `name`."""
         body = self.data.body(name)
-        return Pose(body.xpos.copy(), _quaternion(body.xmat))
+        return Pose(body.xpos.copy(), quaternion_of(body.xmat))
 
     def yogurt_in_tool(self) -> FloatArray:
         """Return the place (3,) m of the yogurt's middle in the tool's frame."""
@@ -146,7 +146,7 @@ class Kitchen:
         return bool((of_yogurt & by_robot).any()), bool((of_yogurt & ~by_robot).any())
 
 
-def _below(model: Any, root: int) -> npt.NDArray[np.bool_]:
+def below(model: Any, root: int) -> npt.NDArray[np.bool_]:
     """Return which bodies are `root` or hang on it, shape (bodies,)."""
     below = np.zeros(model.nbody, dtype=bool)
     below[root] = True
@@ -155,7 +155,7 @@ def _below(model: Any, root: int) -> npt.NDArray[np.bool_]:
     return below
 
 
-def _quaternion(matrix: FloatArray) -> FloatArray:
+def quaternion_of(matrix: FloatArray) -> FloatArray:
     """Return x y z w for a rotation matrix of 9 values."""
     quaternion = np.zeros(4)
     mujoco.mju_mat2Quat(quaternion, matrix)

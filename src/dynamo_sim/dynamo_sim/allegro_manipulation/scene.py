@@ -1,0 +1,96 @@
+"""A table with a sponge before arm and hand, a camera, and the physics that they obey.
+
+Lengths m, masses kg. The world frame is the robot's base frame; the table's top is at z = 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dynamo_policies.contract import Contract
+from dynamo_ros.core.graphics import mujoco
+from dynamo_sim.allegro_manipulation.hand import add_hand
+from dynamo_sim.shapes import PAINT, Colour, box, looking_at
+from dynamo_sim.xarm_kitchen.robot import add_arm, carry_own_weight
+
+TIMESTEP_S = 0.002
+SPONGE = "sponge"
+SPONGE_HALF = (0.026, 0.055, 0.024)  # across the grasp, along it, up
+SPONGE_KG = 0.03
+# Softer than all else here: a finger of 5 N sinks in by about a millimetre. Priority: its own values count.
+SPONGE_CONTACT: dict[str, Any] = {
+    "friction": [0.9, 0.02, 0.0005],
+    "condim": 4,
+    "priority": 2,
+    "solref": [0.012, 1.0],
+    "solimp": [0.85, 0.97, 0.003, 0.5, 2.0],
+}
+
+WALL: Colour = (0.76, 0.78, 0.80)
+TILE: Colour = (0.40, 0.41, 0.43)
+TABLE: Colour = (0.70, 0.64, 0.55)
+YELLOW: Colour = (0.96, 0.80, 0.16)
+GREEN: Colour = (0.16, 0.48, 0.26)
+
+CAMERAS = ("fixed",)
+FIXED_CAMERA, FIXED_LOOKS_AT, FIXED_FOVY = (0.80, -0.48, 0.40), (0.40, 0.0, 0.13), 52.0
+
+
+def build_table(contract: Contract) -> mujoco.MjModel:
+    """Return the compiled model; its arm has the joint origins of `contract.kinematics`."""
+    spec = mujoco.MjSpec()
+    spec.modelname = contract.name
+    spec.compiler.degree = False
+    _set_physics(spec)
+    _set_view(spec, contract)
+    add_hand(spec, add_arm(spec, contract), contract)
+    carry_own_weight(spec)
+    _add_room(spec.worldbody)
+    _add_sponge(spec.worldbody)
+    return spec.compile()
+
+
+def _set_physics(spec: Any) -> None:
+    spec.option.timestep = TIMESTEP_S
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.option.solver = mujoco.mjtSolver.mjSOL_NEWTON
+    spec.option.iterations = 50
+    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    spec.option.impratio = 10.0
+    geom = spec.default.geom
+    geom.solref = [0.004, 1.0]
+    geom.solimp = [0.95, 0.99, 0.001, 0.5, 2.0]
+    geom.friction = [0.6, 0.005, 0.0001]
+    geom.condim = 4
+
+
+def _set_view(spec: Any, contract: Contract) -> None:
+    sizes = [(camera.width, camera.height) for camera in contract.cameras.values()] or [(64, 64)]
+    screen = spec.visual.global_
+    screen.offwidth, screen.offheight = (max(side) for side in zip(*sizes, strict=True))
+    spec.visual.quality.offsamples = 0
+    spec.visual.map.znear = 0.01
+    spec.visual.headlight.ambient = [0.42, 0.42, 0.42]
+    spec.visual.headlight.diffuse = [0.30, 0.30, 0.30]
+    spec.visual.headlight.specular = [0.0, 0.0, 0.0]
+    world = spec.worldbody
+    sun = world.add_light(pos=[0.3, -0.6, 2.0], dir=[0.1, 0.45, -1.0], diffuse=[0.50, 0.49, 0.46])
+    sun.type, sun.castshadow, sun.specular = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, False, [0.1, 0.1, 0.1]
+    quat = looking_at(FIXED_CAMERA, FIXED_LOOKS_AT, (0.0, 0.0, 1.0))
+    world.add_camera(name="fixed", pos=FIXED_CAMERA, quat=quat, fovy=FIXED_FOVY)
+
+
+def _add_room(world: Any) -> None:
+    box(world, (2.0, 2.0, 0.01), (0.3, 0.0, -0.91), TILE, touches=PAINT)
+    box(world, (2.0, 0.01, 1.5), (0.3, 0.95, 0.3), WALL, touches=PAINT)
+    box(world, (0.01, 2.0, 1.5), (-0.55, 0.0, 0.3), WALL, touches=PAINT)
+    box(world, (0.50, 0.60, 0.02), (0.35, 0.0, -0.02), TABLE)
+
+
+def _add_sponge(world: Any) -> None:
+    """The body's origin is the sponge's middle; its scouring side is on top."""
+    body = world.add_body(name=SPONGE)
+    body.add_freejoint(name=SPONGE)
+    x, y, z = SPONGE_HALF
+    box(body, SPONGE_HALF, (0.0, 0.0, 0.0), YELLOW, name=SPONGE, mass=SPONGE_KG, **SPONGE_CONTACT)
+    box(body, (x + 0.0005, y + 0.0005, 0.005), (0.0, 0.0, z - 0.0045), GREEN, touches=PAINT, mass=0.0)
