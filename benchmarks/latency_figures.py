@@ -1,0 +1,92 @@
+"""From what came of the inference node to the figures of the latency benchmark."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from latency_robot import Arrival, Heard
+
+from dynamo_policies.contract import Contract
+from dynamo_policies.plan_times import PlanTimes
+
+COMPUTE = ("encode", "policy")  # of networks; all else is overhead
+WARM_UP_S = 3.0
+
+
+def figures(heard: Heard, robot: Contract) -> dict[str, Any]:
+    """Return the figures of a run, without its first seconds.
+
+    Overhead of a plan: transport + queue + decode of the image that took longest, + align + handoff + shape +
+    command + publish + delivery to the controller, + what the command ticks that took the observation and the
+    plan were late. Each part is measured by itself, although transport and decode lie within the `settle_ms`
+    that the node waits anyway. What is left of the time from capture to the controller is the networks'
+    compute and `wait`: for the policy's tick, `settle_ms`, and the next tick of the commands.
+    """
+    since_ns = heard.arrivals[0].sent_ns + int(WARM_UP_S * 1e9)
+    arrivals = [one for one in heard.arrivals if one.sent_ns >= since_ns]
+    plans = [one for one in heard.plans if one.accepted_ns >= since_ns and "publish" in one.stages_ms]
+    rows = [row for plan in plans if (row := _row(plan, arrivals)) is not None]
+    parts = {name: _summary([row.get(name, 0.0) for row in rows]) for name in rows[0]}
+    sent = np.array([one.sent_ns for one in arrivals], np.int64)
+    period_ms = robot.arm.period_ns / 1e6
+    intervals = np.diff(sent) / 1e6
+    jitter = np.abs(intervals - period_ms)
+    ages = _ages_ms(sent, plans)
+    budget_ms = robot.budget_ns / 1e6
+    return {
+        "overhead_p50_ms": parts["overhead"]["p50"],
+        "overhead_p99_ms": parts["overhead"]["p99"],
+        "jitter_p99_ms": max(float(np.percentile(jitter, 99)), float(heard.stages["jitter"]["p99 ms"])),
+        "jitter_of_sending_ms": _summary(jitter),
+        "jitter_of_ticks_ms": heard.stages["jitter"],
+        "parts_ms": parts,
+        "commands": len(arrivals),
+        "plans": len(plans),
+        "command_gap_max_ms": float(intervals.max()),
+        "plan_gap_max_ms": float(np.diff([plan.accepted_ns for plan in plans]).max() / 1e6),
+        "plan_period_ms": robot.period_ns / 1e6,
+        "command_age_max_ms": float(ages.max()),
+        "budget_ms": budget_ms,
+        "commands_over_budget": int((ages > budget_ms).sum()),
+        "commands_starved": int((intervals > 2 * period_ms).sum()),
+        "plans_starved": int((np.diff([plan.tick_ns for plan in plans]) > 1.5 * robot.period_ns).sum()),
+        "counts": {key: heard.counts.get(key) for key in ("planned", "skipped", "stale", "late")},
+        "stops": heard.stops,
+        "stages": heard.stages,
+    }
+
+
+def _row(plan: PlanTimes, arrivals: Sequence[Arrival]) -> dict[str, float] | None:
+    """Return the parts of one plan's way, ms; None where its first command was not seen."""
+    first = bisect.bisect_left(arrivals, plan.accepted_ns, key=lambda one: one.sent_ns)
+    if first == len(arrivals):
+        return None
+    arrival = arrivals[first]
+    parts = {**plan.stages_ms, "delivery": (arrival.received_ns - arrival.sent_ns) / 1e6}
+    compute = sum(parts[name] for name in COMPUTE)
+    overhead = sum(parts.values()) - compute
+    total = (arrival.received_ns - plan.captured_ns) / 1e6
+    return {
+        **parts,
+        "compute": compute,
+        "overhead": overhead,
+        "total": total,
+        "wait": total - compute - overhead,
+    }
+
+
+def _ages_ms(sent_ns: np.ndarray[Any, Any], plans: Sequence[PlanTimes]) -> np.ndarray[Any, Any]:
+    """Return how old what each command rests on was when it was sent."""
+    accepted = np.array([plan.accepted_ns for plan in plans], np.int64)
+    captured = np.array([plan.captured_ns for plan in plans], np.int64)
+    place = np.searchsorted(accepted, sent_ns, side="right") - 1
+    known = place >= 0
+    return (sent_ns[known] - captured[place[known]]) / 1e6
+
+
+def _summary(values: Any) -> dict[str, float]:
+    p50, p95, p99, most = np.percentile(np.asarray(values, np.float64), [50, 95, 99, 100])
+    return {"p50": float(p50), "p95": float(p95), "p99": float(p99), "max": float(most)}
