@@ -48,6 +48,11 @@ class LatestCall(Generic[W]):
         else:
             self._fly(wish)
 
+    def press(self, wish: W, now_ns: int) -> None:
+        """Call for `wish` at once, whatever is in flight: no command of a stop may be dropped."""
+        self._now_ns = now_ns
+        self._fly(wish)
+
     def failure(self) -> str:
         """Return why calls have failed for longer than `patience_ns`, an empty text if they have not."""
         lasting = self._failing_ns is not None and self._now_ns - self._failing_ns >= self._patience_ns

@@ -90,9 +90,13 @@ class XarmDriver(Generic[A]):
         self._measured = joints
 
     def send(self, command: ArmCommand, stamp_ns: int) -> None:
-        """Send the command, or let it wait for the answer to the one before."""
+        """Send the command, or let it wait for the answer to the one before; those of a stop never wait."""
         self._now_ns = stamp_ns
-        if self._preparation.state == "ready":
+        if self._preparation.state != "ready":
+            return
+        if "stop" in command.clipped:
+            self.calls.press(command, stamp_ns)
+        else:
             self.calls.offer(command, stamp_ns)
 
     def release(self) -> None:

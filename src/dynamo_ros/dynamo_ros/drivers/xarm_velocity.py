@@ -23,7 +23,7 @@ class VelocityDriver(XarmDriver[A]):
         """End the velocity; if that call is lost, the arm ends it after `duration_s`."""
         self._forget()
         if self._preparation.state == "ready":
-            self.calls.offer(None, self._now_ns)
+            self.calls.press(None, self._now_ns)
 
     def _request(self, command: ArmCommand | None) -> Any:
         arm = self._arm
