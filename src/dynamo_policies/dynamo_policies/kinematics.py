@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -42,12 +43,26 @@ class Chain:
         q = np.asarray(positions, dtype=np.float64)
         if q.shape[-1] != len(self.joints):
             raise ValueError(f"{q.shape[-1]} joint positions given for a chain of {len(self.joints)} joints")
-        rotation = np.broadcast_to(np.eye(3), (*q.shape[:-1], 3, 3))
-        position = np.zeros((*q.shape[:-1], 3))
+        still, cosine, sine = self._parts
+        # (..., J, 4, 4), all joints at once: called several times for each command.
+        links = still + cosine * np.cos(q)[..., None, None] + sine * np.sin(q)[..., None, None]
+        pose = links[..., 0, :, :]
+        for i in range(1, len(self.joints)):
+            pose = pose @ links[..., i, :, :]
+        rotation = pose[..., :3, :3]
+        return pose[..., :3, 3] + rotation[..., :, 2] * tool_offset_m, rotation
+
+    @cached_property
+    def _parts(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """What a link's transform (4, 4) has of 1, of its angle's cosine and of its sine, (J, 4, 4) each."""
+        still, cosine, sine = (np.zeros((len(self.joints), 4, 4)) for _ in range(3))
         for i, joint in enumerate(self.joints):
-            position = position + rotation @ np.asarray(joint.xyz)
-            rotation = rotation @ _roll(joint.roll) @ _turn_z(q[..., i])
-        return position + rotation[..., :, 2] * tool_offset_m, rotation
+            roll = _roll(joint.roll)
+            still[i, :3, 3], still[i, 3, 3] = joint.xyz, 1.0
+            still[i, :3, 2] = roll[:, 2]
+            cosine[i, :3, :2] = roll[:, :2]
+            sine[i, :3, :2] = roll[:, 1::-1] * [1.0, -1.0]
+        return still, cosine, sine
 
 
 _HALF = np.pi / 2
@@ -94,10 +109,3 @@ def tool_poses(contract: Contract, state: npt.ArrayLike) -> tuple[FloatArray, Fl
 def _roll(angle: float) -> FloatArray:
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
-
-
-def _turn_z(angle: FloatArray) -> FloatArray:
-    c, s = np.cos(angle), np.sin(angle)
-    zero, one = np.zeros_like(c), np.ones_like(c)
-    rows = np.stack([c, -s, zero, s, c, zero, zero, zero, one], axis=-1)
-    return rows.reshape(*np.shape(angle), 3, 3)

@@ -24,9 +24,11 @@ class ChunkBlender:
     def __init__(self, period_ns: int, *, horizon: int | None = None) -> None:
         self._period_ns, self._horizon = period_ns, horizon
         self._targets: defaultdict[int, list[Target]] = defaultdict(list)
+        self._means: dict[int, Target] = {}
 
     def add(self, tick_ns: int, targets: Sequence[Target]) -> None:
         """Take the chunk of `tick_ns`, finite targets; those past the horizon are left out."""
+        self._means.clear()
         for k, target in enumerate(targets[: self._horizon]):
             self._targets[tick_ns + (k + 1) * self._period_ns].append(target)
 
@@ -34,11 +36,15 @@ class ChunkBlender:
         """Return the mean of what was predicted for `time_ns`, if anything; forget earlier times."""
         for past in [time for time in self._targets if time < time_ns]:
             del self._targets[past]
-        return mean_target(self._targets[time_ns]) if time_ns in self._targets else None
+        if time_ns not in self._means and time_ns in self._targets:
+            # Asked for with each command, and the same until the next plan.
+            self._means = {time_ns: mean_target(self._targets[time_ns])}
+        return self._means.get(time_ns)
 
     def clear(self) -> None:
         """Forget everything: between episodes, and when what was predicted holds no longer."""
         self._targets.clear()
+        self._means.clear()
 
 
 def mean_target(targets: Sequence[Target]) -> Target:
