@@ -27,6 +27,7 @@ from dynamo_policies.probes.frames import (
     Frames,
     Split,
     closing_tick,
+    gripper_changes,
     make_frames,
     moved_object,
     some_of_each_task,
@@ -115,6 +116,13 @@ def test_frames_before_the_grasp_know_where_it_will_be(frames: Frames, episodes:
     rows = frames.of([3])
     assert frames.before_grasp[rows].sum() == 19  # of 20, one is stale
     np.testing.assert_allclose(frames.grasp[rows[0]], 1000.0 * episodes[3].measured_position[20, :2])
+
+
+def test_gripper_changes_have_hysteresis(episodes: list[Episode]) -> None:
+    values = np.zeros(TICKS)
+    values[3:6], values[6:9], values[9:12], values[12:15], values[20:] = 0.5, 0.7, 0.5, 0.3, 1.0
+    assert gripper_changes(dataclasses.replace(episodes[0], target_gripper=values)) == [6, 12, 20]
+    assert gripper_changes(dataclasses.replace(episodes[0], target_gripper=np.zeros(TICKS))) == []
 
 
 def test_an_episode_without_grasp_has_no_frames_before_it(episodes: list[Episode]) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dynamo_policies.probes.gates import Gate
     from dynamo_policies.probes.run import Candidate
 
-RANDOM = "random"
+RANDOM = ("random", "random:0")
 NOT_MET = 1
 HEADLINES = (
     "chunk_error",
@@ -155,9 +155,9 @@ def _candidates(texts: Sequence[str]) -> list[Candidate]:
     from dynamo_policies.probes.run import Candidate, distinct_names
 
     asked = [Candidate(name, text, open_encoder(text)) for name, text in distinct_names(texts).items()]
-    if RANDOM in texts:
+    if set(RANDOM) & set(texts):
         return asked
-    return [*asked, Candidate(RANDOM, RANDOM, open_encoder(RANDOM), reference=True)]
+    return [*asked, Candidate(RANDOM[0], RANDOM[0], open_encoder(RANDOM[0]), reference=True)]
 
 
 def _table(values: dict[str, Any]) -> Table:

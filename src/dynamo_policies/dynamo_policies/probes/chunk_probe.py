@@ -15,7 +15,7 @@ from dynamo_policies.observation import FloatArray
 from dynamo_policies.policies.base import Demonstration, PolicyRecord, demonstrate, stack
 from dynamo_policies.policies.mlp import MlpConfig, MlpPolicy, fit_mlp
 from dynamo_policies.probes.embeddings import Floats
-from dynamo_policies.probes.frames import IntArray, Split, closing_tick
+from dynamo_policies.probes.frames import IntArray, Split, gripper_changes
 from dynamo_policies.probes.scores import Resampler, Value, mean_of
 
 REACH_S = 2.0
@@ -27,7 +27,7 @@ class Errors(NamedTuple):
     episode: IntArray  # (N,)
     chunk: FloatArray  # (N,) mean absolute error, deviations of the actions
     ahead: FloatArray  # (N,) distance of the last position of the chunk, mm; NaN past an episode's end
-    reaching: FloatArray  # (N,) 1 in the last REACH_S before the gripper first closes, else 0
+    reaching: FloatArray  # (N,) 1 in the last REACH_S before the gripper closes or opens, else 0
 
 
 def chunk_figures(
@@ -108,11 +108,11 @@ def _errors(policies: Sequence[MlpPolicy], shown: Demonstration, episode: Episod
         real = shown.mask[ticks]
         chunk += (np.abs(missed / deviation).mean(axis=2) * real).sum(axis=1) / real.sum(axis=1)
         ahead += np.where(real[:, -1], 1000.0 * np.linalg.norm(missed[:, -1, :3], axis=1), np.nan)
-    closing = closing_tick(episode)
-    first = closing - round(REACH_S * episode.contract.policy_rate_hz)
+    reach = round(REACH_S * episode.contract.policy_rate_hz)
+    changes = gripper_changes(episode)
     return Errors(
         episode=np.full(len(ticks), number),
         chunk=chunk / len(policies),
         ahead=ahead / len(policies),
-        reaching=((first <= ticks) & (ticks < closing)).astype(np.float64),
+        reaching=np.array([any(t < tick <= t + reach for tick in changes) for t in ticks], dtype=np.float64),
     )

@@ -44,7 +44,7 @@ _FITTED, _NEAREST = "least squares fitted to all frames", "nearest of all other 
 FIGURES: dict[str, Figure] = {
     "chunk_error": Figure("chunks of a small probe policy, mean absolute error", "deviations", "lower"),
     "chunk_error_1s_mm": Figure("its position 1 s ahead, mean distance to the commanded one", "mm", "lower"),
-    "reach_error_mm": Figure("the same in the last 2 s before the gripper first closes", "mm", "lower"),
+    "reach_error_mm": Figure("the same in the last 2 s before the gripper closes or opens", "mm", "lower"),
     "grasp_error_mm": Figure(
         "ridge probe, until the gripper closes, to the x and y at which it will: RMSE of an entry",
         "mm",

@@ -100,11 +100,21 @@ def make_frames(episodes: Sequence[Episode], objects: Sequence[FloatArray] | Non
 
 def closing_tick(episode: Episode) -> int:
     """Return the first tick at which the gripper is told to close; 0 where it never is, or at once."""
+    changes = gripper_changes(episode)
+    return changes[0] if changes else 0
+
+
+def gripper_changes(episode: Episode) -> list[int]:
+    """Return the ticks at which the gripper is told to close, then to open, and so on; it starts open."""
     gripper = episode.contract.gripper
     if gripper is None:
-        return 0
-    closed = episode.target_gripper > gripper.close_above
-    return int(closed.argmax())
+        return []
+    changes, closed = [], False
+    for tick, value in enumerate(episode.target_gripper):
+        if value > gripper.close_above if not closed else value < gripper.open_below:
+            closed = not closed
+            changes.append(tick)
+    return changes
 
 
 def moved_object(episodes: Sequence[Episode], objects: Sequence[FloatArray]) -> int | None:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dynamo_policies.probes.card import Card
 from dynamo_policies.probes.figures import FIGURES
 from dynamo_policies.probes.gates import Gate, failures, proven_figures
-from dynamo_policies.probes.run import Probed
+from dynamo_policies.probes.run import BLIND, Probed
 from dynamo_policies.report.page import Media, Page, Section, Table, Tile, write_page
 from dynamo_policies.report.probe_plots import bars, gallery, maps, side_by_side, view_bars
 
@@ -45,22 +46,9 @@ def report_probe(probed: Probed, values: Mapping[str, Any], out: Path, *, gates:
         Section(
             "What lies near what",
             text="Embeddings in the plane of their first two principal components, by time and by task.",
-            wide=(Media(maps(probed.cards, probed.frames), "Embeddings of each encoder"),),
+            wide=(Media(maps(_seeing(probed), probed.frames), "Embeddings of each encoder"),),
         ),
-        _table(
-            values,
-            "held-out",
-            "All figures on held-out episodes",
-            "Probes learn from the training episodes, their penalty is chosen on the validation episodes; "
-            "these are errors on episodes that they never saw. In brackets: 95 % intervals over episodes.",
-        ),
-        _table(
-            values,
-            "released",
-            "The released protocol",
-            "As the authors' code computes them, to compare with theirs: least squares are fitted to all "
-            "frames, so that val is not held out. Joints count towards the total, the tool does not.",
-        ),
+        *_tables(values),
         _meanings(),
         _encoders(values),
     )
@@ -135,8 +123,7 @@ def _neighbours(probed: Probed) -> Section:
 
     wide = tuple(
         Media(gallery(card, frames, images), f"{card.subject.name}: queries and their neighbours")
-        for card in probed.cards
-        if card.neighbours and card.subject.source != "blind"
+        for card in _seeing(probed)
     )
     text = (
         f"Held-out frames ({', '.join(views)}), and beside each the nearest frame of each of the nearest "
@@ -145,8 +132,41 @@ def _neighbours(probed: Probed) -> Section:
     return Section("Neighbours", text=text, wide=wide)
 
 
-def _table(values: Mapping[str, Any], protocol: str, title: str, text: str) -> Section:
-    names = [name for name, about in values["figures"].items() if about["protocol"] == protocol]
+def _seeing(probed: Probed) -> list[Card]:
+    return [card for card in probed.cards if card.subject.source != BLIND]
+
+
+def _tables(values: Mapping[str, Any]) -> tuple[Section, ...]:
+    """Return all figures: on held-out episodes, of each view alone, and by the released protocol."""
+    released = [name for name, about in values["figures"].items() if about["protocol"] == "released"]
+    held_out = [name for name in values["figures"] if name not in released]
+    return (
+        _table(
+            values,
+            [name for name in held_out if "@" not in name],
+            "All figures on held-out episodes",
+            "Probes learn from the training episodes, their penalty is chosen on the validation episodes; "
+            "these are errors on episodes that they never saw. In brackets: 95 % intervals over episodes.",
+        ),
+        _table(
+            values,
+            released,
+            "The released protocol",
+            "As the authors' code computes them, to compare with theirs: least squares are fitted to all "
+            "frames, so that val is not held out. Joints count towards the total, the tool does not.",
+        ),
+        _table(
+            values,
+            [name for name in held_out if "@" in name],
+            "Each view alone, on held-out episodes",
+            "As above, from the features of one camera.",
+        ),
+    )
+
+
+def _table(values: Mapping[str, Any], names: Sequence[str], title: str, text: str) -> Section:
+    if not names:
+        return Section("")
     columns = ("figure", "unit", "better", "use", *(one["name"] for one in values["encoders"]))
     rows = []
     for name in names:

@@ -127,9 +127,9 @@ def _dress(axes: Axes, values: Mapping[str, Any], name: str) -> None:
     about = values["figures"][name]
     unit = f" ({about['unit']})" if about["unit"] else ""
     axes.set_title(f"{name}{unit}", fontsize=9.5, loc="left")
-    axes.set_xlabel(
-        ARROWS[about["better"]], fontsize=8, color=SOFT, loc="left" if about["better"] == "lower" else "right"
-    )
+    lower, alarm = about["better"] == "lower", about["role"] == "alarm"
+    note = "an alarm only" if alarm else ARROWS[about["better"]]
+    axes.set_xlabel(note, fontsize=8, color=SOFT, loc="left" if lower else "right")
     axes.tick_params(labelsize=8.5, length=0)
     axes.set_ylim(len(values["encoders"]) - 0.4, -0.6)
     axes.spines[["top", "right", "left"]].set_visible(False)
