@@ -53,7 +53,7 @@ setup(
         *shared_files(),
     ],
     python_requires=">=3.10,<3.13",
-    install_requires=["numpy>=1.26,<3", "pyyaml>=6"],
+    install_requires=["numpy>=1.26,<3", "pyyaml>=6", "ruckig>=0.19,<1"],
     extras_require={"vr": ["pyzmq>=25"]},
     entry_points={
         "console_scripts": [f"{name} = dynamo_ros.nodes.{name}:main" for name in NODES],

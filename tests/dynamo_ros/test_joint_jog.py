@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from dynamo_policies.contract import Contract
 from dynamo_ros.core.commander import ArmCommand, Commander
 from dynamo_ros.core.joint_jog import JogError, jog_velocities
+from dynamo_ros.core.limit_audit import audit
 from dynamo_ros.core.teleoperation import JOG_NS, Teleoperation
 
 MEASURED = np.array([0.0, -0.4, 0.0, 0.9, 0.0, 1.3, 0.0])
@@ -32,38 +33,33 @@ def run(commander: Commander, velocity: np.ndarray, steps: int) -> list[ArmComma
 
 
 def test_a_jog_moves_its_joint_alone_at_its_velocity(contract: Contract) -> None:
-    last = run(started(contract), SLOW, 10)[-1]
-    np.testing.assert_allclose(last.joints - MEASURED, SLOW * 0.2, atol=1e-9)
-    assert last.clipped == ()
+    commands = run(started(contract), SLOW, 20)
+    np.testing.assert_allclose(commands[-1].joints[:6], MEASURED[:6], atol=1e-12)
+    assert commands[-1].joints[6] - commands[-2].joints[6] == pytest.approx(0.5 * PERIOD_NS / 1e9)
+    assert commands[-1].clipped == ()
 
 
 def test_a_jog_ends_by_itself(contract: Contract) -> None:
     commander = started(contract)
     commander.jog(SLOW, 0.0, 3 * PERIOD_NS)
-    commands = [commander.step(i * PERIOD_NS) for i in range(1, 10)]
+    commands = [commander.step(i * PERIOD_NS) for i in range(1, 30)]
     moved = [command.joints[6] for command in commands if command is not None]
-    np.testing.assert_allclose(moved[2:], 0.5 * 0.06)
+    assert moved[-1] == moved[-2]
+    assert 0.0 < moved[-1] < 0.5 * 0.1  # braking takes a moment
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.floats(-20.0, 20.0), min_size=7, max_size=7))
 def test_no_jog_whatever_exceeds_the_limits(contract: Contract, velocity: list[float]) -> None:
-    arm, last, dt_s = contract.arm, MEASURED, PERIOD_NS / 1e9
-    tool = Commander(contract).forward(MEASURED).position
-    for command in run(started(contract), np.array(velocity), 25):
-        assert (np.abs(command.joints - last) <= np.array(arm.velocity_rad_s) * dt_s + 1e-9).all()
-        assert ((command.joints >= arm.lower_rad) & (command.joints <= arm.upper_rad)).all()
-        position = command.target.pose.position
-        assert ((position >= arm.workspace_lower_m) & (position <= arm.workspace_upper_m)).all()
-        # A part of a joint step is not quite the same part of the tool's.
-        assert np.linalg.norm(position - tool) <= arm.speed_m_s * dt_s * 1.05
-        last, tool = command.joints, position
+    commands = run(started(contract), np.array(velocity), 40)
+    assert audit(contract, [MEASURED] * 3 + [command.joints for command in commands]).violations == ()
 
 
 def test_a_jog_out_of_the_workspace_holds_and_says_so(contract: Contract) -> None:
     lower = np.array([0.0, 0.4, 0.0, 0.0, 0.0, 0.0, 0.0])
-    last = run(started(contract), lower, 300)[-1]
-    assert "workspace" in last.clipped
+    commands = run(started(contract), lower, 200)
+    assert "workspace" in commands[-1].clipped
+    np.testing.assert_allclose(commands[-1].joints, commands[-2].joints, atol=1e-3)
 
 
 def test_a_jog_that_is_not_finite_stops(contract: Contract) -> None:
@@ -86,7 +82,7 @@ def test_teleoperation_engages_with_a_jog_and_holds_in_silence(contract: Contrac
     assert teleop.engagement == "holding"
     assert command is not None
     assert command.target.gripper == 1.0
-    assert 0.0 < command.joints[6] <= 0.5 * (JOG_NS / 1e9) + 1e-9
+    assert 0.0 < command.joints[6] <= 0.5 * (JOG_NS / 1e9 + 0.1)
 
 
 def test_velocities_are_picked_by_name() -> None:

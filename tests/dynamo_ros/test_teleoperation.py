@@ -70,22 +70,21 @@ def test_the_arm_holds_when_targets_stop(contract: Contract, pose: Pose) -> None
     drive(teleop, shifted(pose, z=0.2), 1, 10)
     silent = drive(teleop, None, 11, 40)
     assert teleop.engagement == "holding"
-    first, last = silent[20], silent[-1]
+    first, last = silent[30], silent[-1]
     assert first is not None
     assert last is not None
     np.testing.assert_allclose(last.target.pose.position, first.target.pose.position, atol=1e-4)
 
 
-def test_after_a_hold_the_next_target_engages_at_the_measured_joints(contract: Contract, pose: Pose) -> None:
+def test_after_a_hold_the_next_target_goes_on_without_a_jump(contract: Contract, pose: Pose) -> None:
     teleop = engaged(contract)
-    drive(teleop, pose, 1, 10)
-    drive(teleop, None, 11, 20)
-    moved = MEASURED + 0.05
-    teleop.observe(moved, 31 * PERIOD_NS)
-    again = drive(teleop, pose, 31, 1)[-1]
+    drive(teleop, shifted(pose, z=0.1), 1, 20)
+    held = drive(teleop, None, 21, 30)[-1]
+    again = drive(teleop, shifted(pose, z=-0.1), 51, 1)[-1]
     assert teleop.engagement == "engaged"
+    assert held is not None
     assert again is not None
-    np.testing.assert_allclose(again.joints, moved)
+    np.testing.assert_allclose(again.joints, held.joints, atol=250.0 * 0.02**3)
 
 
 def test_an_arm_that_was_put_elsewhere_is_let_go(contract: Contract, pose: Pose) -> None:
@@ -107,7 +106,7 @@ def test_a_stop_lasts_until_it_is_rearmed(contract: Contract, pose: Pose) -> Non
     teleop = engaged(contract)
     drive(teleop, pose, 1, 5)
     teleop.stop("the operator said so")
-    assert drive(teleop, pose, 7, 5)[1:] == [None] * 4
+    assert drive(teleop, pose, 7, 30)[-5:] == [None] * 5
     assert teleop.stopped is not None
     teleop.rearm()
-    assert drive(teleop, pose, 13, 2)[-1] is not None
+    assert drive(teleop, pose, 40, 2)[-1] is not None

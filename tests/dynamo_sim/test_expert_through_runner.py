@@ -39,7 +39,7 @@ class ExpertPolicy:
             self._begun_ns = tick_ns
         times = [(tick_ns - self._begun_ns + k * period_ns) / SECOND for k in range(1, 11)]
         targets = [self._expert.target(elapsed_s) for elapsed_s in times]
-        return np.array([[*pose.position, *pose.quaternion, gripper] for pose, gripper in targets])
+        return np.array([[*pose.position, *pose.quaternion, gripper] for pose, gripper, _ in targets])
 
 
 @dataclass
@@ -50,6 +50,7 @@ class ExpertBundle:
     frames: FrameSettings = field(default_factory=lambda: FrameSettings(size=16))
     embedder: MeanColour = field(default_factory=MeanColour)
     actions: Absolute = field(default_factory=Absolute)
+    novelty: None = None
 
 
 @pytest.mark.slow

@@ -1,24 +1,32 @@
-"""From targets to limited commands: up-sampling, inverse kinematics, limits and the latched stop."""
+"""From targets to limited commands: up-sampling, inverse kinematics, soft motion and the latched stop."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import DynamoError
-from dynamo_policies.kinematics import chain
 from dynamo_policies.observation import Pose, Target
+from dynamo_ros.core.arm_watch import ArmWatch
+from dynamo_ros.core.command_clock import CommandClock
 from dynamo_ros.core.gripper import gripper_trigger
-from dynamo_ros.core.hand_limiter import HandError, hand_follower
-from dynamo_ros.core.ik import IkError, InverseKinematics
+from dynamo_ros.core.hand_limiter import NOTHING, HandError, HandStep, hand_follower
+from dynamo_ros.core.ik import IkError
 from dynamo_ros.core.limiter import Limiter, is_finite
+from dynamo_ros.core.motion import Motion
+from dynamo_ros.core.tool_path import ToolPath
 
 FloatArray = npt.NDArray[np.float64]
 StopKind = str  # what stopped: a limit, a gate (dynamo_ros.core.gate_board), or "requested"
+
+# Nothing sent for longer than this: the driver has come to the end of the last command and stands there.
+PAUSE_PERIODS = 5
+# The most commands of each part of a stop; braking takes 0.3 s at worst with the xArm's limits.
+ENDING_COMMANDS = 500
 
 
 class StopReason(NamedTuple):
@@ -44,22 +52,23 @@ class ArmCommand(NamedTuple):
 
 
 class Commander:
-    """Moves the commanded pose towards targets, never beyond the contract's limits.
+    """Moves the commanded joints softly after targets of the tool, never beyond the contract's limits.
 
-    Commanding begins at the measured joints and each command obeys the speed limits, so the first one lies
-    within `velocity_rad_s` times one command period of where the arm is, however far the first target. Should
-    the arm not be where `start` was told (by more than `first_target_within_rad`), the stop is latched.
+    Each command says where to be one period later. Commanding begins at rest at the measured joints, so the
+    first command lies next to where the arm is, however far the first target. Should the arm not be where
+    `start` was told (by more than `first_target_within_rad`), the stop is latched.
     """
 
     def __init__(self, contract: Contract) -> None:
         self._arm = contract.arm
-        self._chain, self._tool_offset_m = chain(contract.kinematics), contract.tool_offset_m
-        self._max_age_ns = contract.streams[contract.arm_stream].max_age_ns
-        self._limiter, self._ik = Limiter(contract), InverseKinematics(contract)
+        self._limiter, self._watch = Limiter(contract), ArmWatch(contract)
+        self._path, self._motion = ToolPath(contract), Motion(contract)
         self._gripper = gripper_trigger(contract.gripper)
         self._hand = hand_follower(contract)
+        self._clock = CommandClock(contract.arm.period_ns)
         self._stopped: StopReason | None = None
-        self._started = self._hold_due = False
+        self._started = self._sent = False
+        self._ending: Iterator[ArmCommand] = iter(())
 
     @property
     def stopped(self) -> StopReason | None:
@@ -73,11 +82,10 @@ class Commander:
 
     def forward(self, joints: npt.ArrayLike) -> Pose:
         """Return the tool pose of `joints` (J,) rad."""
-        position, rotation = self._chain.forward(joints, tool_offset_m=self._tool_offset_m)
-        return Pose(position, Rotation.from_matrix(rotation).as_quat())
+        return self._motion.forward(joints)
 
     def start(self, measured_q: npt.ArrayLike, now_ns: int) -> None:
-        """Begin to command at the measured joints (J,) rad.
+        """Begin to command at the measured joints (J,) rad, or in mid-braking, where that is going on.
 
         Raises:
             StoppedError: a stop is latched, or the joints are not finite.
@@ -87,19 +95,21 @@ class Commander:
         joints = np.array(measured_q, np.float64)
         if not np.isfinite(joints).all():
             raise StoppedError(f"can't start at joints {joints.tolist()}, which are not finite")
-        self._ik.reset(joints)
+        self._path.start(joints)
+        self._watch.start(joints, now_ns)
         self._gripper.forget()
         self._hand.start(now_ns)
-        self._joints, self._pose = joints, self.forward(joints)
+        self._clock.start(now_ns)
+        if not self._motion.moving:
+            self._motion.start(joints)
         self._goal: Pose | None = None  # None: hold, or jog
         self._jog: FloatArray | None = None  # velocities, until `_at_ns`
         self._at_ns = now_ns
         self._aim_clipped: tuple[str, ...] = ()
         self._wish: float | None = None  # the gripper's, on its way to `_goal_wish` as the pose to `_goal`
         self._goal_wish = 0.0
-        self._measured, self._measured_ns = joints, now_ns
-        self._off_since_ns: int | None = None
-        self._now_ns, self._first, self._started = now_ns, True, True
+        self._ending = iter(())
+        self._now_ns, self._sent, self._started = now_ns, False, True
 
     def rearm(self, measured_q: npt.ArrayLike, now_ns: int) -> None:
         """Clear the latched stop and start at the measured joints (J,) rad."""
@@ -110,17 +120,18 @@ class Commander:
         """Clear the latched stop without starting: for a person who re-arms before activation."""
         self._stopped, self._started = None, False
 
-    def finish(self) -> ArmCommand | None:
-        """Command nothing from now on, without a stop; `start` begins again.
+    def finish(self) -> tuple[ArmCommand, ...]:
+        """Command nothing from now on but these, one a period, which bring the arm to rest; no stop.
 
-        Returns the last command, a hold at the measured joints, or None where there is nothing to hold.
+        None are left where nothing was commanded since the start, or a stop has come to rest.
         """
-        self._hold_due = self._hold_due or self.started
-        last, self._started = self._held(), False
-        return last
+        if self.started:
+            self._ending = self._to_rest()
+        self._started = False
+        return tuple(self._ending)
 
     def aim(self, target: Target, at_ns: int) -> None:
-        """Move so as to be at `target` at `at_ns`, as the speed limits allow; a non-finite target stops."""
+        """Move so as to be at `target` at `at_ns`, as the limits allow; a non-finite target stops."""
         if not self.started:
             return
         if not is_finite(target):
@@ -152,7 +163,7 @@ class Commander:
         self._wish = self._goal_wish = float(np.clip(gripper, 0.0, 1.0))
 
     def hold(self) -> None:
-        """Repeat the last joints until the next `aim` or `jog`; not even the redundant joint moves."""
+        """Come to rest and stay there until the next `aim` or `jog`; not even the redundant joint moves."""
         self._goal = self._jog = None
         self._hand.hold()
 
@@ -162,120 +173,96 @@ class Commander:
 
     def observe(self, measured_q: npt.ArrayLike, stamp_ns: int) -> None:
         """Take note of the measured joints (J,) rad; a lasting difference from the commanded ones stops."""
-        measured = np.asarray(measured_q, np.float64)
-        if not self._started or not np.isfinite(measured).all():
-            return  # a non-finite reading counts as none: the stream then goes stale
-        self._measured, self._measured_ns = measured, max(stamp_ns, self._measured_ns)
-        error = float(np.abs(measured - self._joints).max())
-        if error <= self._arm.tracking_stop_rad:
-            self._off_since_ns = None
+        if not self._started:
             return
-        self._off_since_ns = stamp_ns if self._off_since_ns is None else self._off_since_ns
-        if (stamp_ns - self._off_since_ns) / 1e9 >= self._arm.tracking_stop_s:
-            limit = f"{self._arm.tracking_stop_rad:g} rad for {self._arm.tracking_stop_s:g} s"
-            self.stop(f"the arm is {error:.3f} rad from its command, more than {limit}", kind="tracking")
+        if reason := self._watch.observe(measured_q, stamp_ns, self._motion.joints):
+            self.stop(reason, kind="tracking")
 
     def stop(self, reason: str, *, kind: StopKind = "requested") -> None:
-        """Latch the stop: one hold at the measured joints follows, then no command until `rearm`."""
+        """Latch the stop: commands follow that bring the arm to rest, then none until `rearm`."""
         if self._stopped is None:
             self._stopped = StopReason(kind, reason, self._now_ns if self._started else 0)
-            self._hold_due = self._started
+            self._ending = self._to_rest() if self._started else self._ending
 
     def step(self, now_ns: int) -> ArmCommand | None:
         """Return the command for `now_ns`; to be called `contract.arm.rate_hz` times a second.
 
-        None: not started, or stopped and the hold was given already. The hold repeats the measured joints, so
-        it is the one command that the velocity limit does not shape.
+        None: not started, stopped and at rest, or called again within a period.
         """
-        if not self._started:
+        if not self._clock.due(now_ns):
             return None
-        # Never more than one period: a late call must not turn into one fast motion.
-        dt_ns = min(max(now_ns - self._now_ns, 0), self._arm.period_ns)
-        fraction = _fraction(dt_ns, self._at_ns - self._now_ns)
         self._now_ns = now_ns
-        command: ArmCommand | None = None
-        if self._stopped is None:
-            command = self._with_hand(self._advance(fraction, dt_ns / 1e9))
-        return command if self._stopped is None else self._held()
+        if self._clock.lapse_ns > PAUSE_PERIODS * self._arm.period_ns:
+            self._motion.halt()
+        command = self._next() if self.started else None
+        return command if self.started else next(self._ending, None)
 
-    def _with_hand(self, command: ArmCommand | None) -> ArmCommand | None:
-        """Return `command` with what is due for the hand; what stops the hand stops the arm."""
-        if command is None:
+    def _next(self) -> ArmCommand | None:
+        """Return the next command, or None where something stops instead of it."""
+        hand, hand_clipped = self._step_hand()
+        self._check()
+        if not self.started:
             return None
         try:
-            joints, clipped = self._hand.step(self._now_ns)
-        except HandError as error:
-            self.stop(str(error), kind="hand")
-            return None
-        target = command.target._replace(hand=joints)
-        return command._replace(target=target, hand=joints, clipped=(*command.clipped, *clipped))
-
-    def _missing(self) -> bool:
-        """Return whether the measured joints are too old to move by; stop if they have been for too long."""
-        age_ns = self._now_ns - self._measured_ns
-        if age_ns > self._arm.stale_stop_s * 1e9:
-            self.stop(f"no joint positions of the arm for {age_ns / 1e9:.2f} s", kind="stale")
-        return self._max_age_ns is not None and age_ns > self._max_age_ns
-
-    def _advance(self, fraction: float, dt_s: float) -> ArmCommand | None:
-        if self._missing():
-            return self._command(self._joints, ("stale",))
-        if self._jog is not None and dt_s > 0.0 and self._now_ns <= self._at_ns:
-            return self._jogged(self._jog, dt_s)
-        if self._goal is None or dt_s == 0.0:
-            return self._command(self._joints, ())
-        wanted, slow = self._limiter.approach(self._pose, self._goal, fraction=fraction, dt_s=dt_s)
-        try:
-            solved = self._ik.step(wanted, dt_s)
+            clipped = self._move()
         except IkError as error:
             self.stop(str(error), kind="kinematics")
             return None
-        if not np.isfinite(solved).all():
-            self.stop(f"inverse kinematics gave {solved.tolist()}", kind="kinematics")
-            return None
-        joints, limited = self._limiter.joints(self._joints, solved, dt_s=dt_s)
-        if limited:
-            self._ik.reset(joints)
-        if self._first and not self._near_measured(joints):
-            return None
-        if self._wish is not None:
-            self._wish += fraction * (self._goal_wish - self._wish)
-        return self._command(joints, (*self._aim_clipped, *slow, *limited))
-
-    def _jogged(self, velocity: FloatArray, dt_s: float) -> ArmCommand | None:
-        wanted, limited = self._limiter.joints(self._joints, self._joints + velocity * dt_s, dt_s=dt_s)
-        part, slow = self._limiter.tool_part(self._pose, self.forward(wanted), dt_s=dt_s)
-        joints = self._joints + part * (wanted - self._joints)
-        self._ik.reset(joints)
-        if self._first and not self._near_measured(joints):
-            return None
-        return self._command(joints, (*limited, *slow))
-
-    def _near_measured(self, joints: FloatArray) -> bool:
-        distance, within = float(np.abs(joints - self._measured).max()), self._arm.first_target_within_rad
-        self._first = False
-        if distance > within:
-            text = f"the first command is {distance:.3f} rad from the arm, more than {within:g}"
-            self.stop(text, kind="first_target")
-        return distance <= within
-
-    def _command(self, joints: FloatArray, clipped: tuple[str, ...]) -> ArmCommand:
-        # The pose is that of the joints: what the limits cut off is not carried along, so nothing winds up.
-        self._joints, self._pose = joints, self.forward(joints)
+        self._sent = True
         goal = None if self._wish is None else self._gripper.goal(self._wish, self._now_ns)
-        return ArmCommand(joints, Target(self._pose, self._gripper_state()), goal, clipped)
+        return self._command(goal, (*clipped, *hand_clipped), hand)
 
-    def _gripper_state(self) -> float:
-        return (self._wish or 0.0) if self._gripper.closed is None else float(self._gripper.closed)
+    def _step_hand(self) -> HandStep:
+        try:
+            return self._hand.step(self._now_ns)
+        except HandError as error:
+            self.stop(str(error), kind="hand")
+            return NOTHING
 
-    def _held(self) -> ArmCommand | None:
-        if not self._hold_due:
-            return None
-        self._hold_due = False
-        target = Target(self.forward(self._measured), self._gripper_state(), self._hand.held)
-        return ArmCommand(self._measured, target, None, ("stop",), self._hand.held)
+    def _check(self) -> None:
+        if reason := self._watch.gone(self._now_ns):
+            self.stop(reason, kind="stale")
+        if not self._sent and (reason := self._watch.elsewhere(self._motion.joints)):
+            self.stop(reason, kind="first_target")
+
+    def _move(self) -> tuple[str, ...]:
+        """Move by one period; return the limits that applied."""
+        stale = self._watch.stale(self._now_ns)
+        if self._goal is not None and not stale:
+            fraction = _fraction(self._arm.period_ns, self._at_ns - self._now_ns)
+            if self._wish is not None:
+                self._wish += fraction * (self._goal_wish - self._wish)
+            return *self._aim_clipped, *self._path.lead(self._motion, self._goal, fraction=fraction)
+        self._path.leave()
+        if self._jog is not None and self._now_ns <= self._at_ns and not stale:
+            return self._motion.along(self._jog)
+        self._motion.brake()
+        return ("stale",) if stale else ()
+
+    def _to_rest(self) -> Iterator[ArmCommand]:
+        """Return the commands of a stop: the arm brakes, and lets go of what it presses on."""
+        if not self._sent:
+            return
+        yield from self._until_rest(self._motion.brake)
+        if self._stopped is not None and self._stopped.kind == "tracking":
+            goal = self._watch.joints
+            yield from self._until_rest(lambda: self._motion.toward(goal))
+
+    def _until_rest(self, move: Callable[[], object]) -> Iterator[ArmCommand]:
+        """Return commands up to the first that repeats the one before: drivers of velocities need that."""
+        for _ in range(ENDING_COMMANDS):
+            before = self._motion.joints
+            move()
+            yield self._command(None, ("stop",), self._hand.held)
+            if not self._motion.moving and np.allclose(before, self._motion.joints, rtol=0.0, atol=1e-9):
+                return
+
+    def _command(self, goal: float | None, clipped: tuple[str, ...], hand: FloatArray | None) -> ArmCommand:
+        pose = self._motion.forward(self._motion.joints)
+        gripper = (self._wish or 0.0) if self._gripper.closed is None else float(self._gripper.closed)
+        return ArmCommand(self._motion.joints, Target(pose, gripper, hand), goal, clipped, hand)
 
 
-def _fraction(dt_ns: int, remaining_ns: int) -> float:
-    """Return how much of the way left is due in `dt_ns`, when `remaining_ns` are left."""
-    return 1.0 if remaining_ns <= dt_ns else dt_ns / remaining_ns
+def _fraction(period_ns: int, remaining_ns: int) -> float:
+    """Return how much of the way left is due in a period, when `remaining_ns` are left."""
+    return 1.0 if remaining_ns <= period_ns else period_ns / remaining_ns

@@ -92,7 +92,10 @@ class InverseKinematics:
         self._configuration.update(inside)
 
     def step(self, pose: Pose, dt_s: float) -> FloatArray:
-        """Return the desired joint positions, shape (J,) rad, after `dt_s` seconds towards `pose`."""
+        """Return the desired joint positions, shape (J,) rad, after `dt_s` seconds towards `pose`.
+
+        Raises IkError where no step is found, and stays.
+        """
         self._tool.set_target(_transform(pose))
         self._posture.gain = 1.0 - float(np.exp(-POSTURE_RATE * dt_s))
         tasks = [self._tool, self._posture]
@@ -100,6 +103,8 @@ class InverseKinematics:
             velocity = mink.solve_ik(self._configuration, tasks, dt_s, solver="daqp", limits=self._limits)
         except mink.NoSolutionFound as error:
             raise IkError(f"no joint step towards {pose} was found from {self.positions.tolist()}") from error
+        if not np.isfinite(velocity).all():
+            raise IkError(f"inverse kinematics gave velocities {velocity.tolist()} towards {pose}")
         self._configuration.integrate_inplace(velocity, dt_s)
         inside = np.clip(self._configuration.q, self._model.jnt_range[:, 0], self._model.jnt_range[:, 1])
         self._configuration.update(inside)

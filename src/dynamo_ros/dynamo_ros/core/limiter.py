@@ -1,4 +1,4 @@
-"""The limits of one command: finite values, workspace, speed, joint velocity and joint position."""
+"""The limits of targets and of the tool: finite values, workspace, speed and turning."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from dynamo_policies.observation import Pose, Target
 
 FloatArray = npt.NDArray[np.float64]
 
+# Targets keep the limits exactly. Joints that follow them softly cut corners a little, on arcs of the joints,
+# so that the tool of what is commanded keeps them within these.
+WORKSPACE_TOLERANCE_M = 0.005
+SPEED_TOLERANCE = 0.1
+
 
 def is_finite(target: Target) -> bool:
     """Return whether every number of `target` is finite and its quaternion can be normalised."""
@@ -19,19 +24,16 @@ def is_finite(target: Target) -> bool:
 
 
 class Limiter:
-    """Holds poses and joints inside what `contract.arm` allows, and says which limits it had to apply."""
+    """Holds targets inside what `contract.arm` allows, and says which limits a motion of the tool breaks."""
 
     def __init__(self, contract: Contract) -> None:
         arm = contract.arm
-        self._joints = arm.joints
-        self._lower, self._upper = np.asarray(arm.lower_rad), np.asarray(arm.upper_rad)
-        self._velocity = np.asarray(arm.velocity_rad_s)
-        self._box = np.asarray(arm.workspace_lower_m), np.asarray(arm.workspace_upper_m)
+        self._lower, self._upper = np.asarray(arm.workspace_lower_m), np.asarray(arm.workspace_upper_m)
         self._speed, self._turn = arm.speed_m_s, arm.turn_rad_s
 
     def workspace(self, target: Target) -> tuple[Target, tuple[str, ...]]:
         """Return the finite `target`: position in the box, quaternion of norm 1, gripper in 0..1."""
-        position = np.clip(np.asarray(target.pose.position, np.float64), *self._box)
+        position = np.clip(np.asarray(target.pose.position, np.float64), self._lower, self._upper)
         quaternion = np.asarray(target.pose.quaternion, np.float64)
         pose = Pose(position, quaternion / np.linalg.norm(quaternion))
         clipped = ("workspace",) if (position != target.pose.position).any() else ()
@@ -52,40 +54,33 @@ class Limiter:
         clipped = (*(["speed"] if too_fast else []), *(["turn"] if too_twisty else []))
         return Pose(pose.position + step, (Rotation.from_rotvec(turn) * start).as_quat()), clipped
 
-    def joints(
-        self, last: FloatArray, wanted: FloatArray, *, dt_s: float
-    ) -> tuple[FloatArray, tuple[str, ...]]:
-        """Return joints (J,) rad towards `wanted`, inside the limits and reachable from `last` in `dt_s`.
-
-        All joints slow down by the same factor, which keeps the path. If `last` lies outside the position
-        limits (the arm was started there), the result moves back no faster than the velocity limit.
-        """
-        inside = np.clip(wanted, self._lower, self._upper)
-        clipped = [f"position of {self._joints[i]}" for i in np.flatnonzero(inside != wanted)]
-        reach = self._velocity * dt_s
-        if (np.abs(inside - last) <= reach).all():
-            return inside, tuple(clipped)
-        if dt_s <= 1e-6:
-            return last, tuple(clipped)
-        ratio = np.abs(inside - last) / reach
-        clipped += [f"velocity of {self._joints[i]}" for i in np.flatnonzero(ratio > 1.0)]
-        return last + (inside - last) / ratio.max(), tuple(clipped)
-
-    def tool_part(self, last: Pose, wanted: Pose, *, dt_s: float) -> tuple[float, tuple[str, ...]]:
-        """Return how much of a small step from `last` to `wanted` the tool may take in `dt_s`, 0 to 1.
-
-        None of it, if it leads out of the workspace, or farther out.
-        """
-        outside = [np.maximum(self._box[0] - p, p - self._box[1]) for p in (last.position, wanted.position)]
-        if (outside[1] > np.maximum(outside[0], 0.0)).any():
-            return 0.0, ("workspace",)
-        turned = Rotation.from_quat(wanted.quaternion) * Rotation.from_quat(last.quaternion).inv()
+    def share(self, pose: Pose, wanted: Pose, *, dt_s: float) -> tuple[float, tuple[str, ...]]:
+        """Return how much of the step from `pose` to `wanted` the tool may take in `dt_s`, 0 to 1."""
+        turned = Rotation.from_quat(wanted.quaternion) * Rotation.from_quat(pose.quaternion).inv()
         needed_s = {
-            "speed": float(np.linalg.norm(wanted.position - last.position)) / self._speed,
+            "speed": float(np.linalg.norm(wanted.position - pose.position)) / self._speed,
             "turn": float(turned.magnitude()) / self._turn,
         }
-        parts = {name: dt_s / max(seconds, 1e-12) for name, seconds in needed_s.items()}
-        return min(1.0, *parts.values()), tuple(name for name, part in parts.items() if part < 1.0)
+        shares = {name: dt_s / max(seconds, 1e-12) for name, seconds in needed_s.items()}
+        return min(1.0, *shares.values()), tuple(name for name, share in shares.items() if share < 1.0)
+
+    def exceeded(self, positions: FloatArray, rotations: FloatArray, *, dt_s: float) -> tuple[str, ...]:
+        """Return the limits that a tool breaks, by more than the tolerances, that moves along these poses.
+
+        Positions (N, 3) m and rotation matrices (N, 3, 3), `dt_s` apart; the first is where it is now.
+        Outside the workspace it may not come farther out.
+        """
+        outside = np.maximum(self._lower - positions, positions - self._upper).max(axis=1)
+        speeds = np.linalg.norm(np.diff(positions, axis=0), axis=1) / dt_s
+        steps = np.einsum("nij,nij->n", rotations[:-1], rotations[1:])  # the traces of what is turned
+        turns = np.arccos(np.clip((steps - 1.0) / 2.0, -1.0, 1.0)) / dt_s
+        most = 1.0 + SPEED_TOLERANCE
+        found = {
+            "workspace": outside[1:].max() > max(outside[0], WORKSPACE_TOLERANCE_M),
+            "speed": speeds.max() > most * self._speed,
+            "turn": turns.max() > most * self._turn,
+        }
+        return tuple(name for name, broken in found.items() if broken)
 
 
 def _shorten(vector: FloatArray, longest: float) -> tuple[FloatArray, bool]:

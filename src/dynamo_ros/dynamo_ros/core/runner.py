@@ -134,8 +134,8 @@ class Runner:
         """Return whether every observed stream is fresh, so that it makes sense to begin."""
         return not self.running and not self._aligner.observe(now_ns).stale
 
-    def finish(self) -> ArmCommand | None:
-        """End the episode; return the last command, a hold, if the arm was still commanded."""
+    def finish(self) -> tuple[ArmCommand, ...]:
+        """End the episode; return the commands, one a period, that bring the arm to rest."""
         self._blender.clear()
         return self._commander.finish()
 
@@ -155,9 +155,9 @@ class Runner:
         """Take note of a message of `stream` that does not fit the contract."""
         self.gates.unreadable.report(problem, of=stream)
 
-    def reset_clock(self) -> ArmCommand | None:
-        """Forget all samples: the clock has jumped back. Returns what `finish` does."""
-        last = self.finish()
+    def reset_clock(self) -> None:
+        """Forget all samples: the clock has jumped back."""
+        self._blender.clear()
         self._aligner.reset()
         for gate in self.gates.stale.values():
             gate.forget()

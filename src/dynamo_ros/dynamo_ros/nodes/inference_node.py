@@ -103,7 +103,7 @@ class InferenceNode(ManagedNode):
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Hold where the arm is, and command nothing more."""
+        """Bring the arm to rest, and command nothing more."""
         self._end_episode()
         return super().on_deactivate(state)
 
@@ -113,18 +113,18 @@ class InferenceNode(ManagedNode):
         return super().on_cleanup(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Hold where the arm is, and forget the bundle: the node can be configured anew."""
+        """Bring the arm to rest, and forget the bundle: the node can be configured anew."""
         self._forget()
         super().on_error(state)
         return OK
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Hold where the arm is, and end."""
+        """Bring the arm to rest, and end."""
         self._forget()
         return super().on_shutdown(state)
 
     def destroy_node(self) -> None:
-        """Hold where the arm is while the topics still work."""
+        """Bring the arm to rest while the topics still work."""
         self._forget()
         super().destroy_node()
 
@@ -161,12 +161,17 @@ class InferenceNode(ManagedNode):
         self._active = False
         if self._command_timer is not None:
             self.destroy_timer(self._command_timer)
-        if (hold := self._runner.finish()) is not None:
-            self._commands.publish(hold, self._now_ns())
+        self._brake(self._runner)
         self._worker.drop()
         self._runner.timings.pause()
         self._authority.tell("nobody")
         self._report()
+
+    def _brake(self, runner: Runner) -> None:
+        """Bring the arm to rest, which takes a third of a second at worst; nothing else happens meanwhile."""
+        for command in runner.finish():
+            self._commands.publish(command, self._now_ns())
+            time.sleep(runner.contract.arm.period_ns / 1e9)
 
     def _forget(self) -> None:
         self._end_episode()
@@ -207,8 +212,7 @@ class InferenceNode(ManagedNode):
         if self._runner is None:
             return
         self._runner.stop(f"the clock jumped {-jump.delta.nanoseconds / 1e6:.0f} ms back", kind="clock")
-        if (hold := self._runner.reset_clock()) is not None:
-            self._commands.publish(hold, self._now_ns())
+        self._runner.reset_clock()
 
     def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         names = {parameter.name for parameter in parameters}

@@ -1,0 +1,104 @@
+"""The commanded motion of the arm: soft in its joints, and at all times able to brake within all limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial.transform import Rotation
+
+from dynamo_policies.contract import Contract
+from dynamo_policies.kinematics import chain
+from dynamo_policies.observation import Pose
+from dynamo_ros.core.limiter import Limiter
+from dynamo_ros.core.shaping import JointShaper, JointState, ShapingError, resting
+
+FloatArray = npt.NDArray[np.float64]
+
+ROUNDING_RAD = 1e-9
+
+
+class Motion:
+    """Moves the commanded joints, one command period with each call.
+
+    A step is taken only if the joints could brake after it and the whole way, at each command until they
+    rest, kept the limits of positions, workspace, speed and turning. Otherwise they brake instead, on the way
+    that was checked the period before. So the limits hold whatever is asked for.
+
+    The limits of joint velocity, acceleration and jerk are those of `JointShaper`: they hold for the first,
+    second and third difference of consecutive positions divided by the period, its square and its cube.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self._period_s = contract.arm.period_ns / 1e9
+        self._limiter, self._shaper = Limiter(contract), JointShaper(contract.arm)
+        self._chain, self._tool_offset_m = chain(contract.kinematics), contract.tool_offset_m
+        self._lower, self._upper = self._shaper.lower, self._shaper.upper
+        self.start(np.zeros(len(contract.arm.joints)))
+
+    @property
+    def joints(self) -> FloatArray:
+        """The commanded joints, (J,) rad."""
+        return np.array(self._state.position)
+
+    @property
+    def moving(self) -> bool:
+        """Whether the joints are not at rest."""
+        return self._state.moving
+
+    @property
+    def rest(self) -> FloatArray:
+        """Where the joints would come to rest, (J,) rad."""
+        return np.array(self._braking[-1].position) if self._braking else self.joints
+
+    def forward(self, joints: npt.ArrayLike) -> Pose:
+        """Return the tool pose of `joints` (J,) rad."""
+        position, rotation = self._chain.forward(joints, tool_offset_m=self._tool_offset_m)
+        return Pose(position, Rotation.from_matrix(rotation).as_quat())
+
+    def start(self, joints: FloatArray) -> None:
+        """Be at rest at `joints` (J,) rad."""
+        self._state = resting(joints)
+        self._braking: list[JointState] = []  # what is left until it rests, if it braked from now on
+
+    def halt(self) -> None:
+        """Be at rest at the commanded joints: nothing was sent for so long that the arm has stopped there."""
+        self.start(self.joints)
+
+    def toward(self, goal: FloatArray) -> tuple[str, ...]:
+        """Move towards `goal` (J,) rad; return the limits that made it brake instead."""
+        return self._take(partial(self._shaper.toward, self._state, goal))
+
+    def along(self, velocity: FloatArray) -> tuple[str, ...]:
+        """Move at `velocity` (J,) rad/s as the limits allow; return those that apply."""
+        ahead = self.forward(self.joints + velocity * self._period_s)
+        share, slow = self._limiter.share(self.forward(self.joints), ahead, dt_s=self._period_s)
+        return *slow, *self._take(partial(self._shaper.along, self._state, share * velocity))
+
+    def brake(self) -> None:
+        """Come to rest as soon as the joints can."""
+        if self._braking:
+            self._state, *self._braking = self._braking
+
+    def _take(self, step: Callable[[], JointState]) -> tuple[str, ...]:
+        try:
+            wanted = step()
+            braking = self._shaper.braking(wanted)
+        except ShapingError:  # ruckig fails now and then at the border between two kinds of profile
+            self.brake()
+            return ("shaping",)
+        exceeded = self._exceeded(np.array([state.position for state in (self._state, wanted, *braking)]))
+        if exceeded:
+            self.brake()
+        else:
+            self._state, self._braking = wanted, braking
+        return exceeded
+
+    def _exceeded(self, way: FloatArray) -> tuple[str, ...]:
+        """Return the limits that are broken on a way of joints (N, J) one period apart, from the first on."""
+        lower, upper = np.minimum(self._lower, way[0]), np.maximum(self._upper, way[0])
+        outside = ((way < lower - ROUNDING_RAD) | (way > upper + ROUNDING_RAD)).any()
+        tool = self._chain.forward(way, tool_offset_m=self._tool_offset_m)
+        return *(("position",) if outside else ()), *self._limiter.exceeded(*tool, dt_s=self._period_s)
