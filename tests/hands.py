@@ -44,3 +44,15 @@ def hand(
 def message(points: np.ndarray, kind: str = "absolute") -> bytes:
     """Return the points as the headset sends them."""
     return f"{kind}:{'|'.join(','.join(f'{value:.6f}' for value in point) for point in points)}".encode()
+
+
+def fist(wrist: tuple[float, float, float] = (0.1, 1.2, 0.3)) -> np.ndarray:
+    """Return the points (24, 3) of a hand at `wrist` whose long fingers are bent at each joint."""
+    points = flat_hand()
+    for finger in ACROSS:
+        place, heading = points[FINGERS[finger][0]], 0.0
+        for point in FINGERS[finger][1:]:
+            heading += 0.7
+            place = place + 0.03 * np.array([0.0, -np.sin(heading), np.cos(heading)])
+            points[point] = place
+    return points @ UPRIGHT.T + np.array(wrist)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import zmq
 
 pytest.importorskip("rclpy")
 
@@ -27,7 +26,8 @@ from dynamo_ros.nodes.messages import to_joint_state
 from dynamo_ros.nodes.teleop_node import TeleopNode
 from dynamo_ros.nodes.vr_teleop_node import VrTeleopNode
 from dynamo_sim.nodes.station_node import StationNode
-from hands import hand, message
+from hands import hand
+from headset import ANY_PORT, Headset, pinch
 from ideal_robot import write_patient
 from ros_fixtures import Ros
 
@@ -117,35 +117,7 @@ def test_space_closes_the_gripper(ros: Ros, arm: Arm, keyboard: int) -> None:
     ros.until(lambda: arm.grips and arm.grips[-1] > 0.6, what="a closed gripper")
 
 
-class Headset:
-    """Sends a hand at 60 Hz while it has one, to a listening node."""
-
-    def __init__(self, ros: Ros, ports: list[int]) -> None:
-        self._context = zmq.Context()
-        self._sockets = [self._context.socket(zmq.PUSH) for _ in ports]
-        for socket, port in zip(self._sockets, ports, strict=True):
-            socket.setsockopt(zmq.LINGER, 0)
-            socket.connect(f"tcp://127.0.0.1:{port}")
-        self.hands: list[np.ndarray | None] = [None] * (len(ports) - 2)
-        ros.node("headset").create_timer(1 / 60, self._send)
-
-    def say(self, stream: int, message: bytes) -> None:
-        """Send `message` once, on the stream of this number."""
-        self._sockets[stream].send(message)
-
-    def _send(self) -> None:
-        for number, points in enumerate(self.hands):
-            if points is not None:
-                self.say(number, message(points))
-
-    def close(self) -> None:
-        for socket in self._sockets:
-            socket.close()
-        self._context.term()
-
-
 Start = Callable[..., tuple[VrTeleopNode, Headset]]
-ANY_PORT = [Parameter(f"{name}port", value=0) for name in ("", "gesture_", "resolution_", "pause_")]
 
 
 @pytest.fixture
@@ -162,13 +134,6 @@ def headset(ros: Ros, parameters: list[Parameter]) -> Iterator[Start]:
     yield start
     for one in started:
         one.close()
-
-
-def pinch(ros: Ros, headset: Headset, wrist: np.ndarray, finger: str, number: int = 0) -> None:
-    """Show an open hand, a pinch long enough to be meant, and an open hand again."""
-    for gap_m, seconds in ((0.1, 0.1), (0.0, 0.25), (0.1, 0.1)):
-        headset.hands[number] = hand(tuple(wrist), pinch=finger, gap_m=gap_m)
-        ros.spin(seconds)
 
 
 def test_an_engaged_hand_moves_the_arm_and_pausing_stops_it(ros: Ros, arm: Arm, headset: Start) -> None:

@@ -16,7 +16,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from dynamo_policies.contract import Contract
 from dynamo_policies.decode import Decoder, FrameSettings
-from dynamo_ros.drivers import joint_trajectory
+from dynamo_ros.drivers.joint_trajectory import joint_trajectory
 from dynamo_ros.nodes.messages import to_ns
 from dynamo_sim.nodes.station_node import StationNode
 from ros_fixtures import Ros

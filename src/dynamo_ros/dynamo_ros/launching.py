@@ -26,6 +26,7 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.streams import ImageStream
 from dynamo_ros.core.storage_settings import COMPRESSIONS, IMAGES, STORAGES
+from dynamo_ros.hand_launching import hand_driver_launch, hand_packages
 from dynamo_ros.locations import config_folder, contract_path
 from dynamo_ros.nodes.spin import ENDED_LATE, PROFILE_VARIABLES
 
@@ -163,16 +164,21 @@ def real_robot(contract: Contract, robot_ip: str) -> list[Action]:
     Raises:
         LaunchError: a package is not installed, or no address was given.
     """
-    _require(VENDOR_PACKAGES, "sim:=false")
+    _require({**VENDOR_PACKAGES, **hand_packages(contract)}, "sim:=false")
     if not robot_ip:
         raise LaunchError("sim:=false needs robot_ip:=ADDRESS, as on the sticker of the control box")
     arm = _include(
         "xarm_moveit_config",
         "xarm7_moveit_realmove.launch.py",
         # The driver's default report comes at 5 Hz.
-        {"robot_ip": robot_ip, "report_type": "dev", "add_gripper": "true"},
+        {
+            "robot_ip": robot_ip,
+            "report_type": "dev",
+            "add_gripper": str(contract.gripper is not None).lower(),
+        },
     )
-    return [arm, *(_camera(stream) for stream in contract.cameras.values())]
+    hand = [hand_driver_launch(contract.hand)] if contract.hand is not None else []
+    return [arm, *hand, *(_camera(stream) for stream in contract.cameras.values())]
 
 
 def fail_with_any() -> RegisterEventHandler:

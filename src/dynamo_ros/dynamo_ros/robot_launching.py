@@ -1,0 +1,63 @@
+"""A robot, simulated or real, with a policy or a teleoperation device on it if wanted."""
+
+from __future__ import annotations
+
+from launch import Action, LaunchContext, LaunchDescription
+from launch.actions import OpaqueFunction
+
+from dynamo_ros.launching import (
+    declare,
+    environment,
+    fail_with_any,
+    folder,
+    is_true,
+    node,
+    real_robot,
+    station,
+    teleop_arguments,
+    teleop_device,
+    value,
+)
+from dynamo_ros.locations import find_contract
+
+
+def robot_launch(contract: str) -> LaunchDescription:
+    """Return what the launch file of the robot called `contract` runs."""
+    return LaunchDescription(
+        [
+            declare("contract", contract, "robot contract, a name or a path"),
+            declare("sim", "true", "simulate the robot", "true", "false"),
+            declare("bundle", "", "bundle of the policy to run; empty: none"),
+            declare("task", "", "task of the policy; empty: the bundle's first"),
+            declare("autostart", "true", "activate the policy once all streams have come", "true", "false"),
+            declare("device", "cpu", "where the policy's networks run"),
+            *teleop_arguments(),
+            declare("rtf", "1.0", "real-time factor of the simulation; 0: as fast as it can"),
+            declare("seed", "0", "start state of the simulation"),
+            declare("robot_ip", "", "address of the real arm"),
+            *environment(),
+            fail_with_any(),
+            OpaqueFunction(function=_actions),
+        ]
+    )
+
+
+def _actions(context: LaunchContext) -> list[Action]:
+    robot = (
+        # In the face of a policy the station keeps its pace: what comes late is late, as on the real robot.
+        [station(context, max_command_age_ms=0.0)]
+        if is_true(context, "sim")
+        else real_robot(find_contract(value(context, "contract")), value(context, "robot_ip"))
+    )
+    policy = _policy(context) if value(context, "bundle") else []
+    return [*robot, *policy, *teleop_device(context, value(context, "teleop"))]
+
+
+def _policy(context: LaunchContext) -> list[Action]:
+    parameters = {
+        "bundle": folder(value(context, "bundle")),
+        "task": value(context, "task"),
+        "device": value(context, "device"),
+        "autostart": is_true(context, "autostart"),
+    }
+    return [node("dynamo_ros", "inference_node", parameters, sim=is_true(context, "sim"))]
