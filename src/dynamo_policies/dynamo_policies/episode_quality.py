@@ -15,7 +15,7 @@ from dynamo_policies.cdr import Cdr, concerns, same_but_for_the_stamp, stamp_of
 from dynamo_policies.contract import Contract
 from dynamo_policies.decode import decode_joints, decode_pose
 from dynamo_policies.errors import DynamoError
-from dynamo_policies.kinematics import chain
+from dynamo_policies.kinematics import placement
 from dynamo_policies.quality import FRESH, Still, StreamMeter, StreamQuality, Thinned
 from dynamo_policies.streams import ImageStream, JointStream, PoseStream, Stream
 
@@ -155,7 +155,7 @@ class _Arm:
     """Where the arm is, and how far from its target."""
 
     def __init__(self, contract: Contract) -> None:
-        self._chain, self._offset_m = chain(contract.kinematics), contract.tool_offset_m
+        self._chain, self._offset_m = placement(contract.kinematics), contract.tool_offset_m
         self._joints, self._target = _arm_and_target(contract)
         self._looked_ns = -math.inf
         self._newest_target: tuple[PoseStream, Cdr] | None = None

@@ -81,7 +81,38 @@ XARM7 = Chain(
     )
 )
 
-CHAINS: dict[str, Chain] = {"xarm7": XARM7}
+# Source: franka_description, panda_arm.xacro and the joint limits beside it. Up to the flange: the hand is
+# mounted to it turned by -45 degrees.
+PANDA = Chain(
+    (
+        Joint("panda_joint1", (0.0, 0.0, 0.333), 0.0, -2.8973, 2.8973, 87.0),
+        Joint("panda_joint2", (0.0, 0.0, 0.0), -_HALF, -1.7628, 1.7628, 87.0),
+        Joint("panda_joint3", (0.0, -0.316, 0.0), _HALF, -2.8973, 2.8973, 87.0),
+        Joint("panda_joint4", (0.0825, 0.0, 0.0), _HALF, -3.0718, -0.0698, 87.0),
+        Joint("panda_joint5", (-0.0825, 0.384, 0.0), -_HALF, -2.8973, 2.8973, 12.0),
+        Joint("panda_joint6", (0.0, 0.0, 0.0), _HALF, -0.0175, 3.7525, 12.0),
+        Joint("panda_joint7", (0.088, 0.0, 0.0), _HALF, -2.8973, 2.8973, 12.0),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A tool that is moved in the plane z = 0 and never turned: joints x and y, m."""
+
+    def forward(
+        self, positions: npt.ArrayLike, *, tool_offset_m: float = 0.0
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the tool's position (..., 3) m and rotation matrix (..., 3, 3), as `Chain.forward` does."""
+        q = np.asarray(positions, dtype=np.float64)
+        if q.shape[-1] != 2:
+            raise ValueError(f"{q.shape[-1]} joint positions given for a plane, which has 2")
+        height = np.full((*q.shape[:-1], 1), tool_offset_m)
+        return np.concatenate([q, height], axis=-1), np.broadcast_to(np.eye(3), (*q.shape[:-1], 3, 3))
+
+
+CHAINS: dict[str, Chain] = {"xarm7": XARM7, "panda": PANDA}
+PLANES: dict[str, Plane] = {"plane": Plane()}
 
 
 def chain(name: str) -> Chain:
@@ -89,6 +120,16 @@ def chain(name: str) -> Chain:
     if name not in CHAINS:
         raise UnknownNameError("kinematics", name, CHAINS)
     return CHAINS[name]
+
+
+def placement(name: str) -> Chain | Plane:
+    """Return what puts a tool where its joints say; UnknownNameError if there is none called `name`.
+
+    A plane does so too, but is no robot to command: it has no inverse kinematics here.
+    """
+    if name not in PLANES and name not in CHAINS:
+        raise UnknownNameError("kinematics", name, [*CHAINS, *PLANES])
+    return PLANES[name] if name in PLANES else CHAINS[name]
 
 
 def tool_poses(contract: Contract, state: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -101,7 +142,7 @@ def tool_poses(contract: Contract, state: npt.ArrayLike) -> tuple[FloatArray, Fl
         if joint not in names:
             raise UnknownNameError("joint of the arm in the state", joint, names)
     q = np.asarray(state, dtype=np.float64)[..., [names.index(joint) for joint in contract.arm.joints]]
-    position, rotation = chain(contract.kinematics).forward(q, tool_offset_m=contract.tool_offset_m)
+    position, rotation = placement(contract.kinematics).forward(q, tool_offset_m=contract.tool_offset_m)
     quaternion = Rotation.from_matrix(rotation.reshape(-1, 3, 3)).as_quat()
     return position, quaternion.reshape(*q.shape[:-1], 4)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -52,7 +53,9 @@ def add_tools(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _add_import(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     taking = actions.add_parser("import", help="make bags of recordings of other systems")
-    taking.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="one demonstration each")
+    taking.add_argument(
+        "folders", nargs="+", type=Path, metavar="DIR", help="a demonstration, or a released set"
+    )
     taking.add_argument("--format", choices=["open-teach", "dynamo-release"], required=True)
     taking.add_argument("--contract", type=Path, required=True, help="what the robot was")
     taking.add_argument("--task", required=True, help="one of the contract's")
@@ -148,20 +151,26 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
+    contract = load_contract(arguments.contract)
+    for folder in arguments.folders:
+        for bag in _imported(folder, contract, arguments):
+            _say(f"{bag}: {read_info(bag).messages} messages")
+    return 0
+
+
+def _imported(folder: Path, contract: Contract, arguments: argparse.Namespace) -> Iterator[Path]:
     from dynamo_policies.bagtools.open_teach import import_open_teach
     from dynamo_policies.bagtools.release import import_release
+    from dynamo_policies.bagtools.release_sets import import_set, is_set
 
-    contract, cameras = load_contract(arguments.contract), _cameras(arguments.camera)
-    for folder in arguments.folders:
-        out = arguments.out / folder.resolve().name
-        if arguments.format == "open-teach":
-            import_open_teach(
-                folder, out, contract, task=arguments.task, cameras=cameras, robot=arguments.robot
-            )
-        else:
-            import_release(folder, out, contract, task=arguments.task)
-        _say(f"{out}: {read_info(out).messages} messages")
-    return 0
+    out, task = arguments.out / folder.resolve().name, arguments.task
+    if arguments.format == "open-teach":
+        cameras = _cameras(arguments.camera)
+        yield import_open_teach(folder, out, contract, task=task, cameras=cameras, robot=arguments.robot)
+    elif is_set(folder):
+        yield from import_set(folder, arguments.out, contract, task=task)
+    else:
+        yield import_release(folder, out, contract, task=task)
 
 
 def _cameras(given: list[str] | None) -> dict[str, int] | None:
