@@ -23,7 +23,11 @@ from dynamo_ros.launching import (
 )
 from dynamo_ros.locations import contract_path, find_contract
 
-EXTRAS = ["/station/outcome:dynamo_interfaces/msg/Outcome"]
+# What only a simulated station says: how the attempt went, and where things are, for `dynamo probe`.
+EXTRAS = [
+    "/station/outcome:dynamo_interfaces/msg/Outcome",
+    "/station/objects:geometry_msgs/msg/PoseArray",
+]
 
 
 def generate_launch_description() -> LaunchDescription:
