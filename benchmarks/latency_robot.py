@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import rclpy
+from control_msgs.action import GripperCommand
 from diagnostic_msgs.msg import DiagnosticArray
 from latency_load import JOINTS_HZ, READY
+from rclpy.action import ActionServer
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
@@ -72,6 +74,7 @@ class _Arm:
         node.create_subscription(DiagnosticArray, "/inference_node/timing", self._note_timing, 10)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._note_health, 10)
         node.create_subscription(String, "/inference_node/stopped", self._note_stop, 10)
+        self._gripper = ActionServer(node, GripperCommand, robot.gripper.action, self._grip)
         node.create_timer(1.0 / JOINTS_HZ, self._tell)
         node.create_timer(0.5, self._tell_gripper)
 
@@ -79,6 +82,10 @@ class _Arm:
         sent, received = info["source_timestamp"], info["received_timestamp"]
         self.heard.arrivals.append(Arrival(int(sent or 0), int(received or 0)))
         self._joints = list(message.points[-1].positions)
+
+    def _grip(self, handle: Any) -> GripperCommand.Result:
+        handle.succeed()
+        return GripperCommand.Result()
 
     def _note_timing(self, message: DiagnosticArray) -> None:
         for status in message.status:

@@ -94,17 +94,21 @@ class Timings:
 
     def add(self, stage: str, duration_ns: int) -> None:
         """Take one duration of `stage`, which counts for the plan in hand as well."""
-        if stage not in self._stages:
-            self._stages[stage] = Histogram()
-        self._stages[stage].add(duration_ns)
+        self.count(stage, duration_ns)
         record = self._open
         if record is not None and (stage not in EACH_TICK or record.accepted_ns):
             record.stages_ns.setdefault(stage, duration_ns)
 
+    def count(self, name: str, duration_ns: int) -> None:
+        """Take one duration that is no part of a plan's way."""
+        if name not in self._stages:
+            self._stages[name] = Histogram()
+        self._stages[name].add(duration_ns)
+
     def arrived(self, stream: str, stamp_ns: int, **stages_ns: int) -> None:
         """Take what the sample of `stream` stamped `stamp_ns` took to arrive, by stage."""
         for stage, duration_ns in stages_ns.items():
-            self._stages.setdefault(f"{stage} {stream}", Histogram()).add(duration_ns)
+            self.count(f"{stage} {stream}", duration_ns)
         self._arrivals[stream, stamp_ns] = stages_ns
         while len(self._arrivals) > RECORDS:
             del self._arrivals[next(iter(self._arrivals))]
@@ -134,7 +138,7 @@ class Timings:
         now_ns = self._clock_ns()
         if self._ticked_ns is not None:
             off_ns = now_ns - self._ticked_ns - period_ns
-            self._stages.setdefault("jitter", Histogram()).add(abs(off_ns))
+            self.count("jitter", abs(off_ns))
             self._late_ns = max(off_ns, 0)
         self._ticked_ns = now_ns
 
@@ -149,7 +153,7 @@ class Timings:
             return
         record.accepted_ns = now_ns
         record.stages_ns["late"] += self._late_ns
-        self._stages.setdefault("age", Histogram()).add(record.age_ns)
+        self.count("age", record.age_ns)
         self._records.append(record)
 
     def take_records(self) -> list[Record]:
