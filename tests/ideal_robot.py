@@ -21,7 +21,7 @@ from dynamo_policies.gates import FirstAction, RobotStateGate
 
 READY = [0.0, -0.45, 0.0, 0.9, 0.0, 1.35, 0.0]
 
-PATIENCE_S = 2.0
+PATIENCE_S = 4.0
 
 
 def write_patient(contract: Contract, path: Path) -> Contract:

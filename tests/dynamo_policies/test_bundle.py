@@ -12,6 +12,7 @@ from dynamo_policies.contract import Contract, load_contract
 from dynamo_policies.embed import Embedder
 from dynamo_policies.encoders import EncoderConfig, LoadedEncoder, random_encoder
 from dynamo_policies.errors import ConfigError, UnknownNameError
+from dynamo_policies.novelty import Demonstrated, calibrate
 from dynamo_policies.policies import Demonstration, Policy, fit_policy
 from dynamo_policies.policies.knn import KnnConfig
 from dynamo_policies.policies.mlp import MlpConfig
@@ -53,6 +54,28 @@ def save(
 def folder(tmp_path: Path) -> Path:
     save(tmp_path, fitted=policy())
     return tmp_path
+
+
+def test_a_bundle_knows_what_was_demonstrated(tmp_path: Path) -> None:
+    features = np.random.default_rng(0).normal(size=(6, 128)).astype(np.float32)
+    images = dict.fromkeys(CONTRACT.cameras, np.zeros((6, 32, 32, 3), np.uint8))
+    novelty = calibrate([Demonstrated(features, images, np.arange(6))] * 2, len(images))
+    fitted = policy()
+    save_bundle(tmp_path, contract=CONTRACT, encoder=ENCODER, policy=fitted, novelty=novelty)
+    loaded = load_bundle(tmp_path).novelty
+    assert loaded is not None
+    assert loaded.nearest(features[2]).place in (2, 8)
+    damage(tmp_path / "novelty.safetensors")
+    with pytest.raises(BundleError, match=r"novelty\.safetensors was changed"):
+        load_bundle(tmp_path)
+
+
+def test_a_bundle_from_before_demonstrations_were_kept_is_read(folder: Path) -> None:
+    assert load_bundle(folder).novelty is None
+
+
+def damage(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
 
 
 @pytest.mark.parametrize("name", ["mlp", "knn"])

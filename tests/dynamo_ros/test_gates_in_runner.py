@@ -12,9 +12,8 @@ import pytest
 from dynamo_policies import gates as settings
 from dynamo_policies.contract import Contract
 from dynamo_policies.gates import Gates
-from dynamo_policies.observation import Pose
+from dynamo_policies.observation import Nearest, Pose
 from dynamo_ros.core.commander import ArmCommand, StoppedError
-from dynamo_ros.core.deployable import Nearest
 from dynamo_ros.core.runner import Runner, RunnerError
 from policy_fixtures import CONTRACT, READY, SECOND, Tiny, driving_to, samples_at
 

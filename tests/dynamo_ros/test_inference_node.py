@@ -10,63 +10,14 @@ import pytest
 pytest.importorskip("rclpy")
 
 from diagnostic_msgs.msg import DiagnosticArray
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
-from std_srvs.srv import Trigger
 
-from bundle_factory import write_bundle
-from dynamo_policies.contract import Contract, load_contract
+from dynamo_policies.contract import Contract
 from dynamo_ros.nodes.inference_node import InferenceNode
-from ideal_robot import READY, Robot, write_patient
+from ideal_robot import READY, Robot
+from inference_fixtures import GOAL, NODE, activate, at_rest, change, rearm, trigger
 from ros_fixtures import Ros
-
-GOAL = (0.45, 0.1, 0.3)
-NODE = "/inference_node"
-
-
-@pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory, contract: Contract) -> Path:
-    path = tmp_path_factory.mktemp("contract") / "patient.yaml"
-    write_patient(contract, path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory, patient: Path) -> Path:
-    return write_bundle(tmp_path_factory.mktemp("bundle"), load_contract(patient), GOAL, gripper=1.0)
-
-
-@pytest.fixture
-def robot(ros: Ros, contract: Contract) -> Robot:
-    return Robot(ros.node("robot"), contract)
-
-
-@pytest.fixture
-def inference(ros: Ros, bundle: Path, patient: Path, robot: Robot) -> InferenceNode:
-    parameters = {"bundle": str(bundle), "contract": str(patient), "task": "put_yogurt"}
-    node = ros.add(InferenceNode([Parameter(name, value=value) for name, value in parameters.items()]))
-    assert change(ros, robot, Transition.TRANSITION_CONFIGURE)
-    ros.until(lambda: node._runner.ready(node._now_ns()), what="all streams fresh")
-    return node
-
-
-def change(ros: Ros, robot: Robot, transition: int) -> bool:
-    request = ChangeState.Request(transition=Transition(id=transition))
-    return ros.call(robot.node, ChangeState, f"{NODE}/change_state", request).success
-
-
-def activate(ros: Ros, robot: Robot) -> None:
-    # A busy computer's streams may be stale at the first try.
-    ros.until(lambda: change(ros, robot, Transition.TRANSITION_ACTIVATE), what="activation")
-
-
-def rearm(ros: Ros, robot: Robot) -> None:
-    def agreed() -> bool:
-        return ros.call(robot.node, Trigger, f"{NODE}/rearm", Trigger.Request()).success
-
-    ros.until(agreed, what="re-arming")
 
 
 def test_active_node_drives_the_arm_to_the_goal_and_closes_the_gripper(
@@ -90,11 +41,8 @@ def test_nothing_is_commanded_before_activation_and_after_deactivation(
     assert not robot.trajectories
     activate(ros, robot)
     ros.until(lambda: len(robot.trajectories) > 20, what="commands")
-    assert change(ros, robot, Transition.TRANSITION_DEACTIVATE)
-    ros.spin(0.1)
-    count = len(robot.trajectories)
-    ros.spin(0.3)
-    assert len(robot.trajectories) == count
+    assert change(ros, robot, "deactivate")
+    at_rest(ros, robot)
 
 
 def test_dead_camera_stops_the_arm_until_it_is_rearmed(
@@ -107,10 +55,9 @@ def test_dead_camera_stops_the_arm_until_it_is_rearmed(
     robot.seeing = False
     ros.until(lambda: inference._runner.stopped, what="the stop")
     ros.until(lambda: reports and "stale: " in reports[-1].status[0].message, what="a report of the stop")
-    count = len(robot.trajectories)
     robot.seeing = True
-    ros.spin(0.3)
-    assert len(robot.trajectories) == count
+    at_rest(ros, robot)
+    count = len(robot.trajectories)
     rearm(ros, robot)
     ros.until(lambda: len(robot.trajectories) > count + 10, what="commands after re-arming")
 
@@ -118,11 +65,8 @@ def test_dead_camera_stops_the_arm_until_it_is_rearmed(
 def test_stop_service_stops_at_once(ros: Ros, robot: Robot, inference: InferenceNode) -> None:
     activate(ros, robot)
     ros.until(lambda: len(robot.trajectories) > 10, what="commands")
-    assert ros.call(robot.node, Trigger, f"{NODE}/stop", Trigger.Request()).success
-    ros.spin(0.1)
-    count = len(robot.trajectories)
-    ros.spin(0.3)
-    assert len(robot.trajectories) == count
+    assert trigger(ros, robot, "stop") is None
+    at_rest(ros, robot)
 
 
 def test_task_changes_while_inactive_only(ros: Ros, robot: Robot, inference: InferenceNode) -> None:
@@ -137,14 +81,14 @@ def test_task_changes_while_inactive_only(ros: Ros, robot: Robot, inference: Inf
 
 def test_first_task_of_the_bundle_is_done_where_none_is_named(ros: Ros, robot: Robot, bundle: Path) -> None:
     node = ros.add(InferenceNode([Parameter("bundle", value=str(bundle))]))
-    assert change(ros, robot, Transition.TRANSITION_CONFIGURE)
+    assert change(ros, robot, "configure")
     ros.until(lambda: node._runner.ready(node._now_ns()), what="all streams fresh")
     activate(ros, robot)
 
 
 def test_activation_without_a_known_task_is_refused(ros: Ros, robot: Robot, inference: InferenceNode) -> None:
     inference.set_parameters([Parameter("task", value="juggle")])
-    assert not change(ros, robot, Transition.TRANSITION_ACTIVATE)
+    assert not change(ros, robot, "activate")
 
 
 def test_autostart_begins_when_the_streams_have_come(ros: Ros, bundle: Path, contract: Contract) -> None:
@@ -157,7 +101,7 @@ def test_autostart_begins_when_the_streams_have_come(ros: Ros, bundle: Path, con
 def test_bundle_made_for_another_contract_is_refused(ros: Ros, robot: Robot, bundle: Path) -> None:
     values = {"bundle": str(bundle), "contract": "xarm_kitchen"}
     ros.add(InferenceNode([Parameter(name, value=value) for name, value in values.items()]))
-    assert not change(ros, robot, Transition.TRANSITION_CONFIGURE)
+    assert not change(ros, robot, "configure")
 
 
 def test_destroyed_node_leaves_no_service_behind(ros: Ros) -> None:
@@ -170,4 +114,4 @@ def test_destroyed_node_leaves_no_service_behind(ros: Ros) -> None:
 
 def test_configuration_without_a_bundle_is_refused(ros: Ros, robot: Robot, tmp_path: Path) -> None:
     ros.add(InferenceNode([Parameter("bundle", value=str(tmp_path))]))
-    assert not change(ros, robot, Transition.TRANSITION_CONFIGURE)
+    assert not change(ros, robot, "configure")

@@ -23,12 +23,14 @@ from dynamo_policies.decode import FrameSettings
 from dynamo_policies.embed import Embedder, Precision
 from dynamo_policies.encoders import EncoderRecord, LoadedEncoder, encoder_from
 from dynamo_policies.errors import DynamoError
+from dynamo_policies.novelty import Novelty, load_novelty
 from dynamo_policies.policies.base import Policy, PolicyRecord
 from dynamo_policies.policies.table import policy_kind
 from dynamo_policies.tensorfiles import file_hash, read_json, read_tensors, write_json, write_tensors
 
 FORMAT = 1
 MANIFEST, ENCODER, POLICY = "manifest.json", "encoder.safetensors", "policy.safetensors"
+NOVELTY = "novelty.safetensors"  # not in bundles of before
 
 
 class BundleError(DynamoError):
@@ -65,7 +67,7 @@ class Bundle:
     policy: Policy
     manifest: Manifest
     digest: str
-    novelty: None = None
+    novelty: Novelty | None = None  # None in a bundle that was made before this was kept
 
     @property
     def frames(self) -> FrameSettings:
@@ -91,8 +93,9 @@ def save_bundle(
     policy: Policy,
     bag_hashes: tuple[str, ...] = (),
     metrics: Mapping[str, float] | None = None,
+    novelty: Novelty | None = None,
 ) -> str:
-    """Write a bundle into `folder` and return its digest.
+    """Write a bundle into `folder` and return its digest; `novelty` knows what was demonstrated.
 
     Raises:
         BundleError: the parts do not fit each other.
@@ -101,6 +104,9 @@ def save_bundle(
     _check_parts(contract, cameras, len(cameras) * encoder.record.config.feature_size, policy.record)
     write_tensors(folder / ENCODER, encoder.encoder.trunk.state_dict())
     write_tensors(folder / POLICY, policy.tensors())
+    if novelty is not None:
+        novelty.save(folder / NOVELTY)
+    written = (ENCODER, POLICY) if novelty is None else (ENCODER, POLICY, NOVELTY)
     manifest = Manifest(
         format=FORMAT,
         contract=contract.to_yaml(),
@@ -116,7 +122,7 @@ def save_bundle(
         metrics=dict(metrics or {}),
         versions=versions(),
         git_revision=git_revision(Path(__file__).parent),
-        files={name: file_hash(folder / name) for name in (ENCODER, POLICY)},
+        files={name: file_hash(folder / name) for name in written},
     )
     write_json(folder / MANIFEST, dataclasses.asdict(manifest))
     return file_hash(folder / MANIFEST)
@@ -141,7 +147,8 @@ def load_bundle(path: Path | str, *, device: str = "cpu", precision: Precision =
     policy = policy_kind(manifest.policy.policy).load(
         manifest.policy, read_tensors(folder / POLICY)[0], space
     )
-    return Bundle(contract, embedder, policy, manifest, file_hash(folder / MANIFEST))
+    novelty = load_novelty(folder / NOVELTY) if NOVELTY in manifest.files else None
+    return Bundle(contract, embedder, policy, manifest, file_hash(folder / MANIFEST), novelty)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -152,7 +159,7 @@ def read_manifest(folder: Path) -> Manifest:
     if values.get("format") != FORMAT:
         raise BundleError(f"{folder} has bundle format {values.get('format')!r}; this version reads {FORMAT}")
     manifest = build(Manifest, values, where=str(folder / MANIFEST))
-    if set(manifest.files) != {ENCODER, POLICY}:
+    if set(manifest.files) - {NOVELTY} != {ENCODER, POLICY}:
         raise BundleError(
             f"{folder / MANIFEST} names {sorted(manifest.files)} where {[ENCODER, POLICY]} are needed"
         )

@@ -58,3 +58,10 @@ class Target(NamedTuple):
     pose: Pose
     gripper: float
     hand: FloatArray | None = None
+
+
+class Nearest(NamedTuple):
+    """The demonstrated observation that is most like a given one."""
+
+    place: int  # among those that are kept
+    ratio: float  # how new the given one is; above 1 it is like none

@@ -25,6 +25,7 @@ from dynamo_policies.errors import ConfigError
 if TYPE_CHECKING:
     from dynamo_policies.embed import Embedder
     from dynamo_policies.encoders import LoadedEncoder
+    from dynamo_policies.novelty import Novelty
     from dynamo_policies.policies import Demonstration, FittedPolicy, PolicyConfig
     from dynamo_policies.policies.base import Floats, Progress
 
@@ -57,9 +58,10 @@ def _run(arguments: argparse.Namespace) -> int:
     episodes = read_episodes(infos, encoder.record.config.frames, arguments.cache, console)
     embedder = Embedder(encoder.encoder, tuple(contract.cameras), device=device)
     space = action_space(contract, relative=config.relative)
+    embedded = _embed(embedder, episodes, console)
     demonstrations = [
         demonstrate(episode, features, space, config.horizon)
-        for episode, features in zip(episodes, _embed(embedder, episodes, console), strict=True)
+        for episode, features in zip(episodes, embedded, strict=True)
     ]
     tasks = tuple(task for task in contract.tasks if any(info.task == task for info in infos))
     fitted = _fit(name, config, demonstrations, tasks, space, arguments.seed or 0, device, console)
@@ -70,6 +72,7 @@ def _run(arguments: argparse.Namespace) -> int:
         policy=fitted.policy,
         bag_hashes=tuple(episode.bag_hash for episode in episodes),
         metrics=fitted.metrics,
+        novelty=_calibrate(episodes, embedded, len(contract.cameras), console),
     )
     console.print(f"bundle: {arguments.out} (sha256 {digest[:12]})")
     return 0
@@ -106,6 +109,21 @@ def _embed(embedder: Embedder, episodes: Sequence[Episode], console: Console) ->
             advance(len(features), "")
     console.print(f"embedded {sum(len(one) for one in features)} ticks as {embedder.feature_size} features")
     return features
+
+
+def _calibrate(
+    episodes: Sequence[Episode], embedded: Sequence[Floats], views: int, console: Console
+) -> Novelty | None:
+    from dynamo_policies.novelty import Demonstrated, calibrate
+
+    if len(episodes) < 2:
+        console.print("one episode does not tell how much another differs: nothing will count as new")
+        return None
+    demonstrated = [
+        Demonstrated(features, episode.images, episode.tick_ns)
+        for episode, features in zip(episodes, embedded, strict=True)
+    ]
+    return calibrate(demonstrated, views)
 
 
 def _fit(

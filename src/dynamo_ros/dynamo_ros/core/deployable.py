@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from dynamo_policies.contract import Contract
 from dynamo_policies.decode import FrameSettings
-from dynamo_policies.observation import Pose, Target
+from dynamo_policies.observation import Nearest, Pose, Target
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -41,13 +41,6 @@ class DecodesActions(Protocol):
 
     def decode(self, actions: FloatArray, anchor: Pose) -> Sequence[Target]:
         """Return the targets of a chunk (K, A); `anchor` is the pose measured at the chunk's tick."""
-
-
-class Nearest(NamedTuple):
-    """The demonstrated observation that is most like a given one."""
-
-    place: int  # among KnowsDemonstrations
-    ratio: float  # its distance over the distance from which on an observation counts as new
 
 
 class KnowsDemonstrations(Protocol):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dynamo_policies.observation import Observation, Target
-from dynamo_ros.core.deployable import Nearest
+from dynamo_policies.observation import Nearest, Observation, Target
 from dynamo_ros.core.window import Window
 
 

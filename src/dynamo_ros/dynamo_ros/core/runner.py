@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dynamo_policies.align import Aligner
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import DynamoError, UnknownNameError
-from dynamo_policies.observation import Pose, Sample, Target
+from dynamo_policies.observation import Observation, Pose, Sample, Target
 from dynamo_ros.core.budget import Budget
 from dynamo_ros.core.chunks import ChunkBlender
 from dynamo_ros.core.commander import ArmCommand, Commander, StopReason
@@ -55,6 +55,7 @@ class Runner:
         self.gates = GateBoard(self.contract)
         self.takeover = Takeover(self.contract)
         self.seen: Plan | None = None  # what came last of inference
+        self.observation: Observation | None = None  # what it was last given
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -75,6 +76,12 @@ class Runner:
     def authority(self) -> Holder:
         """Who moves the arm."""
         return self._holder if self.running else "nobody"
+
+    @property
+    def silent_gates(self) -> tuple[str, ...]:
+        """The gates that can't keep the arm from moving: by the contract, or for want of something."""
+        calibrated = self._bundle.novelty is not None
+        return self.gates.silent if calibrated else (*self.gates.silent, "novelty (not in the bundle)")
 
     def preview(self, task: str, now_ns: int) -> Work:
         """Return the present observation, to be inferred and shown to `check_first` before `begin`.
@@ -162,7 +169,6 @@ class Runner:
         for gate in self.gates.stale.values():
             gate.forget()
         self._arm = None
-        return last
 
     def due(self, now_ns: int) -> Work | None:
         """Return the newest observation that is due and was not handed out, None if there is none.
@@ -180,6 +186,7 @@ class Runner:
             observation = self._aligner.observe(tick_ns)
         self.timings.observed(self._aligner.stamps_ns)
         self._budget.observe(tick_ns, self._aligner.stamps_ns)
+        self.observation = observation
         return Work(self._episode, observation)
 
     def accept(self, plan: Plan, now_ns: int) -> None:
@@ -267,7 +274,10 @@ class Runner:
     def _planned(self, now_ns: int) -> Aim | None:
         at_ns = -(-now_ns // self.contract.period_ns) * self.contract.period_ns
         target = None if self._budget.over(now_ns) else self._blender.at(at_ns)
-        return None if target is None else Aim(target, at_ns)
+        if target is None:
+            return None
+        self.timings.count("command age", self._budget.age_ns(now_ns) or 0)
+        return Aim(target, at_ns)
 
     def _slowly(self, target: Target) -> Target:
         assert self._pose is not None

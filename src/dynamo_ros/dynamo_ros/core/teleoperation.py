@@ -41,6 +41,7 @@ class Teleoperation:
         self._gripper = None if contract.gripper is not None else 0.0
         self._target_ns: int | None = None
         self.engagement: Engagement = "idle"
+        self.yields = False  # whether somebody else commands the arm, so that no target engages
 
     @property
     def stopped(self) -> StopReason | None:
@@ -117,7 +118,7 @@ class Teleoperation:
         self.engagement, self._target_ns = "idle", None
 
     def _engage(self, now_ns: int) -> bool:
-        if self._measured is None or self.stopped is not None:
+        if self._measured is None or self.stopped is not None or self.yields:
             return False
         if self.engagement == "idle":
             self._commander.start(self._measured, now_ns)

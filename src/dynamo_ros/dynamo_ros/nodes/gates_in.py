@@ -40,10 +40,8 @@ class GatesIn:
         try:
             message_type = get_message(its.type)
         except (ModuleNotFoundError, AttributeError) as error:
-            text = (
-                f"gate robot_state: {its.type} on {its.topic} is not installed; source the driver's workspace"
-            )
-            raise ConfigError(text) from error
+            needed = f"gate robot_state needs {its.type} of {its.topic}"
+            raise ConfigError(f"{needed}, which is not installed; source the driver's workspace") from error
         return [self._node.create_subscription(message_type, its.topic, self._robot, 10)]
 
     def _of_deadman(self, contract: Contract) -> list[Subscription]:

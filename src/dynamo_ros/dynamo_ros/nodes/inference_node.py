@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import torch
@@ -23,6 +24,7 @@ from dynamo_ros.nodes.commands import CommandPublisher
 from dynamo_ros.nodes.gates_in import GatesIn
 from dynamo_ros.nodes.health import HealthPublisher
 from dynamo_ros.nodes.lifecycle import FAILED, OK, ManagedNode
+from dynamo_ros.nodes.live_view import LiveView
 from dynamo_ros.nodes.messages import now_ns
 from dynamo_ros.nodes.person_in import PersonIn
 from dynamo_ros.nodes.spin import run
@@ -30,9 +32,10 @@ from dynamo_ros.nodes.streams_in import StreamsIn
 from dynamo_ros.nodes.timing import TimingPublisher
 
 HEALTH_PERIOD_S = 1.0
-AUTOSTART_PERIOD_S = 0.2
+AUTOSTART_PERIOD_S, PREPARE_PERIOD_S = 0.2, 0.05
 # Inference takes a fraction of a second; what has not come by then hangs.
 THINK_S = 5.0
+SWITCH_S = 2e-4
 
 
 class InferenceNode(ManagedNode):
@@ -80,11 +83,13 @@ class InferenceNode(ManagedNode):
             self, contract, bundle.frames, self._runner.push, self._runner.refuse, self._runner.timings
         )
         self._person = PersonIn(self, contract, self._runner.takeover)
-        self._commands = CommandPublisher(self, contract)
+        self._commands, self._due = CommandPublisher(self, contract), False
+        self._preparing = self.create_timer(PREPARE_PERIOD_S, self._prepare, clock=self._steady)
         self._timing = TimingPublisher(self, bundle.embedder.engine.name)
         self.get_logger().info(f"bundle {bundle.digest[:12]} for {', '.join(bundle.tasks)}")
-        if silent := self._runner.gates.silent:
-            self.get_logger().warning(f"by the contract these gates do not act: {', '.join(silent)}")
+        self._view = None if bundle.novelty is None else LiveView(self, self._runner, bundle.novelty)
+        if silent := self._runner.silent_gates:
+            self.get_logger().warning(f"these gates do not act: {', '.join(silent)}")
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -130,6 +135,9 @@ class InferenceNode(ManagedNode):
 
     def _begin(self, runner: Runner) -> None:
         """Begin an episode; DynamoError where something is against it."""
+        if not self._commands.ready(self._now_ns()):
+            why = self._commands.fault()
+            raise RunnerError(f"{why}; then call ~/rearm" if why else "the arm's driver is not ready yet")
         if other := self._authority.other:
             self.get_logger().info(f"{other} moves the arm; it will let go")
         self._worker.settle(THINK_S)
@@ -148,12 +156,32 @@ class InferenceNode(ManagedNode):
             self._runner.timings.tick(self._runner.contract.arm.period_ns)
         self._worker.step(self._runner, stamp_ns)
         with self._runner.timings.measure("command"):
-            command = self._runner.command(stamp_ns)
+            command = self._runner.command(stamp_ns) if self._can_command(self._runner, stamp_ns) else None
         if command is not None:
             with self._runner.timings.measure("publish"):
                 self._commands.publish(command, stamp_ns)
+        else:
+            self._commands.rest(stopped=self._runner.stopped is not None)
         self._authority.tell(self._runner.authority)
         self._health.tell_stop(self._runner.stopped)
+
+    def _prepare(self) -> None:
+        """Get the arm's driver ready while nothing is commanded; nothing moves by it."""
+        if not self._active:
+            self._commands.ready(self._now_ns())
+
+    def _can_command(self, runner: Runner, stamp_ns: int) -> bool:
+        """Return whether the arm's driver is ready; stop by what is wrong with it."""
+        ready = self._commands.ready(stamp_ns)
+        if fault := self._commands.fault():
+            runner.stop(fault, kind="driver")
+        elif ready and self._due:
+            self._due = False
+            try:
+                self._begin(runner)
+            except DynamoError as error:
+                runner.stop(str(error))
+        return ready
 
     def _end_episode(self) -> None:
         if self._runner is None or not self._active:
@@ -179,6 +207,9 @@ class InferenceNode(ManagedNode):
             return
         for part in (self._streams, self._gates, self._person, self._worker):
             part.close()
+        if self._view is not None:
+            self._view.close()
+        self.destroy_timer(self._preparing)
         self._commands.destroy()
         self._timing.destroy()
         self._runner = None
@@ -190,12 +221,15 @@ class InferenceNode(ManagedNode):
             return response
         try:
             self._runner.rearm()
-            if self._active:
+            self._commands.prepare()
+            self._due = self._active and not self._commands.ready(self._now_ns())
+            if self._active and not self._due:
                 self._begin(self._runner)
         except DynamoError as error:
             self._runner.stop(str(error))
             response.message = str(error)
             return response
+        response.message = "the arm's driver is made ready first" if self._due else ""
         self._health.tell_stop(self._runner.stopped)
         response.success = True
         return response
@@ -229,7 +263,8 @@ class InferenceNode(ManagedNode):
 
     def _start_when_ready(self) -> None:
         assert self._runner is not None
-        if self._runner.ready(self._now_ns()) and self.trigger_activate() == OK:
+        ready = self._runner.ready(self._now_ns()) and self._commands.ready(self._now_ns())
+        if ready and self.trigger_activate() == OK:
             self.destroy_timer(self._starter)
 
     def _report(self) -> None:
@@ -248,4 +283,6 @@ class InferenceNode(ManagedNode):
 
 def main() -> int:
     """Run the inference node until it is interrupted."""
+    # Commands and inference are threads that share the interpreter: neither is to wait 5 ms for the other.
+    sys.setswitchinterval(SWITCH_S)
     return run(InferenceNode)

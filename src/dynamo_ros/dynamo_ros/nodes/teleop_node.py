@@ -82,10 +82,11 @@ class TeleopNode(Node):
 
     def _yield(self) -> None:
         """Let go while another node commands: an inference node follows a person's targets itself."""
-        if self._teleoperation.engagement == "idle" or not (other := self._authority.other):
-            return
-        self._teleoperation.let_go()
-        self.get_logger().info(f"{other} moves the arm", throttle_duration_sec=10.0)
+        other = self._authority.other
+        self._teleoperation.yields = bool(other)
+        if other and self._teleoperation.engagement != "idle":
+            self._teleoperation.let_go()
+            self.get_logger().info(f"{other} moves the arm")
 
     def _press(self, pressed: bool) -> None:
         self._pressed = pressed
