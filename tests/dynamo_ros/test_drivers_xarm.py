@@ -189,7 +189,7 @@ def test_a_latched_stop_disables_where_the_contract_says_so(stop: str, calls: li
     assert bench.prepare()
     bench.driver.halt()
     assert [request.data for request in bench.requests("set_state")] == calls
-    assert not bench.driver.ready(bench.now_ns)
+    assert bench.driver.ready(bench.now_ns) == (stop == "hold")
     assert bench.prepare()
 
 

@@ -152,6 +152,7 @@ class FakeXarm:
         joints = JointState(name=list(self._joint_names), position=arm.joints.tolist())
         joints.velocity = joints.effort = [0.0] * len(self._joint_names)
         report = RobotMsg(mode=arm.mode, state=arm.state, err=arm.error, warn=arm.warning)
+        report.mt_able = 2 ** len(self._joint_names) - 1 if arm.enabled else 0
         report.angle, report.pose = arm.joints.tolist(), arm.pose
         joints.header.stamp = report.header.stamp = stamp
         self._states.publish(joints)

@@ -46,7 +46,7 @@ class Preparation:
         self._since_ns = 0
         self._against = ""  # the last report, where it is not as it should be
         self.state: State = "off"
-        self.reason = ""  # of a failure
+        self.reason = ""  # why it is not ready, where it should be
 
     def begin(self, now_ns: int) -> None:
         """Begin anew with the next report."""
@@ -56,7 +56,7 @@ class Preparation:
 
     def end(self) -> None:
         """Forget it: the arm is not to be commanded."""
-        self.state, self._queue, self._asked = "off", [], None
+        self.state, self.reason, self._queue, self._asked = "off", "", [], None
 
     def fail(self, reason: str) -> None:
         """Take note of what else makes commands impossible."""
@@ -66,10 +66,10 @@ class Preparation:
         """Return the call to make now, once; None where there is none or an answer is waited for."""
         waited_s = (now_ns - self._since_ns) / 1e9
         if self.state == "listening" and waited_s > REPORT_S:
-            self.fail(f"the arm's driver reports nothing within {REPORT_S:g} s")
+            self.reason = f"the arm's driver has reported nothing for {waited_s:.0f} s"  # it may come yet
         # Reports come up to 0.2 s late, so those just after the change still tell of the time before.
         if self.state == "confirming" and waited_s > REPORT_S:
-            self.fail(self._against or f"the arm's driver reports nothing within {REPORT_S:g} s")
+            self.fail(self._against or f"the arm's driver has reported nothing for {waited_s:.0f} s")
         if self.state != "calling":
             return None
         if self._asked is not None:
@@ -93,6 +93,7 @@ class Preparation:
     def observe(self, report: Report) -> None:
         """Take what the arm reports: where it begins, that it has arrived, and whether it stays there."""
         if self.state == "listening":
+            self.reason = ""
             self._start(report)
         elif self.state in ("confirming", "ready"):
             self._against = self._why_not(report)

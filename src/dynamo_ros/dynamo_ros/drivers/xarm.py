@@ -53,12 +53,12 @@ class XarmDriver(Generic[A]):
         self._measured: FloatArray | None = None
         self._reported: Pose | None = None  # the arm's own idea of where its tool is
         self._now_ns = self._begun_ns = 0
-        self._halted, self._located = "", False
+        self._halted, self._absent, self._located = "", "", False
 
     def prepare(self, now_ns: int) -> None:
         """Begin to bring the arm into its mode; errors that a person must look at are not cleared."""
         self._now_ns = self._begun_ns = now_ns
-        self._reported, self._halted, self._located = None, "", False
+        self._reported, self._halted, self._absent, self._located = None, "", "", False
         self.calls.forget()
         self._forget()
         self._preparation.begin(now_ns)
@@ -68,11 +68,12 @@ class XarmDriver(Generic[A]):
         self._now_ns = now_ns
         if self._preparation.state == "calling" and (missing := self._missing()):
             if now_ns - self._begun_ns > SERVICES_S * 1e9:
-                self._preparation.fail(
+                self._absent = (
                     f"the arm's driver does not offer {', '.join(missing)}; enable what it has in "
                     "xarm_api/config/xarm_user_params.yaml below services"
                 )
             return False
+        self._absent = ""
         call = self._preparation.due(now_ns)
         if call is not None:
             self._services.call(call, partial(self._answered, call))
@@ -81,9 +82,7 @@ class XarmDriver(Generic[A]):
 
     def fault(self) -> str:
         """Return why the arm can't be commanded, an empty text while it can."""
-        if self._preparation.state == "failed":
-            return self._preparation.reason
-        return self._halted or self.calls.failure()
+        return self._preparation.reason or self._halted or self._absent or self.calls.failure()
 
     def observe(self, joints: FloatArray) -> None:
         """Take note of the measured joints (J,) rad."""
@@ -103,11 +102,11 @@ class XarmDriver(Generic[A]):
         """Send nothing more; a velocity ends."""
 
     def halt(self) -> None:
-        """Stop for good, as the contract says; only `prepare` leads out."""
+        """Stop as the contract says; from a disabled arm only `prepare` leads out."""
         self.release()
         if self._arm.stop == "hold_and_disable":
             self._services.call(ModeCall("set_state", STOPPED), self._stopped)
-        self._preparation.end()
+            self._preparation.end()
 
     def _request(self, command: ArmCommand | None) -> Any:
         """Return the request for `command`; None ends a velocity."""
