@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -21,17 +21,32 @@ from typing import NamedTuple
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+
+def instrumented() -> AbstractContextManager[object]:
+    """Return what lets atheris see which lines of the readers are run, where it is asked for."""
+    if "--atheris" not in sys.argv:
+        return nullcontext()
+    import atheris  # type: ignore[import-not-found]  # optional, and only here
+
+    context: AbstractContextManager[object] = atheris.instrument_imports(
+        include=["dynamo_policies", "rosbags"]
+    )
+    return context
+
+
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a script, it finds the tests' factories
 
-from bag_factory import Raw, episode_messages, write_bag
-from dynamo_policies.contract import Contract, load_contract
-from dynamo_policies.decode import FrameSettings
-from dynamo_policies.episodes import load_episode
-from dynamo_policies.errors import DynamoError
-from dynamo_policies.repair import repair
-from dynamo_policies.streams import ImageStream
-from dynamo_policies.verify import verify
-from foreign_bags import foreign_bag
+# What is not instrumented while it is imported can't guide the mutations.
+with instrumented():
+    from bag_factory import Raw, episode_messages, write_bag
+    from dynamo_policies.contract import Contract, load_contract
+    from dynamo_policies.decode import FrameSettings
+    from dynamo_policies.episodes import load_episode
+    from dynamo_policies.errors import DynamoError
+    from dynamo_policies.repair import repair
+    from dynamo_policies.streams import ImageStream
+    from dynamo_policies.verify import verify
+    from foreign_bags import foreign_bag
 
 CONTRACT = Path(__file__).parents[2] / "config" / "robots" / "xarm_kitchen.yaml"
 CASE_S = 10.0  # longer is a hang
@@ -180,7 +195,9 @@ def _with_atheris(seeds: Seeds, folder: Path, seconds: float) -> int:
     test = given(st.integers(0, 6), st.lists(CHANGES, min_size=1, max_size=5))(
         lambda number, changes: read_damaged(seeds, number, changes, folder)
     )
-    atheris.Setup([sys.argv[0], f"-max_total_time={seconds:.0f}"], test.hypothesis.fuzz_one_input)
+    # Several damages at once take some hundred bytes; by itself libFuzzer would try short inputs for hours.
+    options = [f"-max_total_time={seconds:.0f}", "-max_len=512", "-len_control=0"]
+    atheris.Setup([sys.argv[0], *options], test.hypothesis.fuzz_one_input)
     atheris.Fuzz()
     return 0
 
