@@ -58,7 +58,7 @@ OFF_BY_DEFAULT = frozenset(
 
 
 class FakeXarm:
-    """The driver on `node`. `calls` are what its services were asked for."""
+    """The driver on `node`; `calls` of its services and `goals` of its gripper are noted."""
 
     def __init__(
         self,
@@ -67,14 +67,16 @@ class FakeXarm:
         *,
         report_hz: float = DEV_HZ,
         enabled: Collection[str] = OFF_BY_DEFAULT,
+        absent: Collection[str] = (),
         tool_offset_m: float | None = None,
     ) -> None:
         self.node, self._joint_names = node, contract.arm.joints
         self.controller = XarmController(contract, READY, tool_offset_m=tool_offset_m)
         self.calls: list[tuple[str, Any]] = []
         self.trajectories = 0
+        self.goals: list[float] = []
         self.pulse, self._acted, self._acting_until = OPEN_PULSE, False, 0.0
-        self._enabled = enabled
+        self._absent = {*absent, *(OFF_BY_DEFAULT - set(enabled))}
         self._states = node.create_publisher(JointState, "/xarm/joint_states", 10)
         self._reports = node.create_publisher(RobotMsg, "/xarm/robot_states", 10)
         self._serve()
@@ -110,7 +112,7 @@ class FakeXarm:
         self._offer("get_gripper_position", GetFloat32, lambda _: 0)
 
     def _offer(self, name: str, kind: Any, act: Callable[[Any], int]) -> None:
-        if name in OFF_BY_DEFAULT and name not in self._enabled:
+        if name in self._absent:
             return
 
         def answer(request: Any, response: Any) -> Any:
@@ -138,6 +140,7 @@ class FakeXarm:
         self.controller.place([message.points[-1].positions[i] for i in order])
 
     def _grip(self, handle: Any) -> GripperCommand.Result:
+        self.goals.append(handle.request.command.position)
         self._move_gripper(abs(OPEN_PULSE - 1000.0 * handle.request.command.position))
         handle.succeed()
         return GripperCommand.Result(reached_goal=True)

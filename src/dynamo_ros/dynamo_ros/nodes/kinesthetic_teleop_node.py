@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -15,16 +15,15 @@ from dynamo_policies.observation import Sample
 from dynamo_policies.sinks import TrajectoryArm
 from dynamo_ros.core.free_drive import ANSWER_S, ModeCall
 from dynamo_ros.core.kinesthetic import Kinesthetic
+from dynamo_ros.drivers.xarm_services import XarmServices
 from dynamo_ros.locations import find_contract
+from dynamo_ros.nodes.bus import RosBus
 from dynamo_ros.nodes.commands import CommandPublisher
 from dynamo_ros.nodes.measured import JointReader
 from dynamo_ros.nodes.messages import now_ns
 from dynamo_ros.nodes.qos import COMMANDS
 from dynamo_ros.nodes.spin import Life, run, spin
 from dynamo_ros.nodes.teleop_node import GRIPPER_TOPIC
-from dynamo_ros.nodes.xarm_services import ArmServices, Reported, xarm_services
-
-MakeServices = Callable[[Node, str, Reported], ArmServices]
 
 
 class KinestheticTeleopNode(Node):
@@ -35,15 +34,13 @@ class KinestheticTeleopNode(Node):
     /teleop/target_gripper.
     """
 
-    def __init__(
-        self, overrides: list[Parameter] | None = None, *, make_services: MakeServices = xarm_services
-    ) -> None:
+    def __init__(self, overrides: list[Parameter] | None = None) -> None:
         super().__init__("kinesthetic_teleop_node", parameter_overrides=overrides)
         contract = find_contract(self.declare_parameter("contract", "xarm_kitchen").value)
         namespace = self.declare_parameter("namespace", "/xarm").value
         return_mode = self.declare_parameter("return_mode", 1).value
         self._teaching = Kinesthetic(contract, return_mode=return_mode)
-        self._driver = make_services(self, namespace, self._report)
+        self._driver = XarmServices(RosBus(self), namespace, self._report, what="kinesthetic teaching")
         self._state = self._teaching.drive.state
         self._arm_stream = contract.arm_stream
         self._commands = CommandPublisher(self, contract)
@@ -65,8 +62,9 @@ class KinestheticTeleopNode(Node):
         """Go out of hand guiding; `returned` says when that is done."""
         self._teaching.drive.end(reason)
 
-    def _report(self, mode: int, error: int) -> None:
-        self._teaching.drive.observe(mode=mode, error=error, now_ns=now_ns(self.get_clock()))
+    def _report(self, message: Any) -> None:
+        stamp_ns = now_ns(self.get_clock())
+        self._teaching.drive.observe(mode=message.mode, error=message.err, now_ns=stamp_ns)
 
     def _observe(self, sample: Sample) -> None:
         if sample.stream == self._arm_stream:
