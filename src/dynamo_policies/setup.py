@@ -49,6 +49,7 @@ setup(
             "train = dynamo_policies.cli.train:COMMAND",
             "bags = dynamo_policies.cli.bags:COMMAND",
             "report = dynamo_policies.cli.report:COMMAND",
+            "latency = dynamo_policies.cli.latency:COMMAND",
         ],
     },
     zip_safe=True,
