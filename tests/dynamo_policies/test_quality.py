@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bag_factory import Raw, episode_messages, frame_pixels, image_message, joint_message, serialize
+from bag_factory import (
+    Raw,
+    episode_messages,
+    frame_pixels,
+    image_message,
+    joint_message,
+    pose_message,
+    serialize,
+)
 from dynamo_policies.cdr import CdrError, concerns, same_but_for_the_stamp, stamp_of
 from dynamo_policies.contract import Contract
 from dynamo_policies.episode_quality import Quality, QualityMeter
@@ -156,3 +164,13 @@ def test_memory_is_bounded_however_long_it_goes_on() -> None:
     assert spread.percentile(50) == pytest.approx(51_000, rel=0.06)
     assert math.isnan(Thinned().percentile(50))
     assert math.isnan(Spread().deviation)
+
+
+def test_targets_in_a_wrong_frame_are_told_of_the_targets_stream(contract: Contract) -> None:
+    messages = [
+        raw._replace(data=serialize(pose_message([0.0] * 6 + [1.0], START, "camera")))
+        if raw.topic == contract.streams["target_pose"].topic
+        else raw
+        for raw in episode_messages(contract, 0.5)
+    ]
+    assert set(measured(contract, messages).broken) == {"target_pose"}

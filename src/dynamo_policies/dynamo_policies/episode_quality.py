@@ -158,7 +158,7 @@ class _Arm:
         self._chain, self._offset_m = placement(contract.kinematics), contract.tool_offset_m
         self._joints, self._target = _arm_and_target(contract)
         self._looked_ns = -math.inf
-        self._newest_target: tuple[PoseStream, Cdr] | None = None
+        self._newest_target: tuple[FloatArray, float] | None = None  # position, and until when it holds
         self.positions: FloatArray | None = None
         self.renew()
 
@@ -167,9 +167,11 @@ class _Arm:
         self._errors_mm, self._worst_mm = Thinned(), math.nan
 
     def see(self, name: str, stream: Stream, cdr: Cdr, stamp_ns: int) -> None:
-        """Take note of a message; of most only that it came."""
+        """Take note of a message; of most joints only that they came."""
         if isinstance(stream, PoseStream) and name == self._target:
-            self._newest_target = stream, cdr
+            message = deserialize(RawMessage(stream.topic, stream.type, stamp_ns, cdr))
+            until_ns = math.inf if stream.max_age_ns is None else stamp_of(cdr) + stream.max_age_ns
+            self._newest_target = decode_pose(name, stream, message)[:3], until_ns
         if not isinstance(stream, JointStream) or name != self._joints:
             return
         if 0 <= stamp_ns - self._looked_ns < LOOK_NS:
@@ -184,13 +186,11 @@ class _Arm:
         return Tracking(self._errors_mm.percentile(95), self._worst_mm)
 
     def _compare(self, stamp_ns: int) -> None:
-        if self._newest_target is None or self.positions is None or self._target is None:
+        if self._newest_target is None or self.positions is None:
             return
-        stream, cdr = self._newest_target
-        if stream.max_age_ns is not None and stamp_ns - stamp_of(cdr) > stream.max_age_ns:
+        aim, until_ns = self._newest_target
+        if stamp_ns > until_ns:
             return
-        message = deserialize(RawMessage(stream.topic, stream.type, stamp_ns, cdr))
-        aim = decode_pose(self._target, stream, message)[:3]
         tool, _ = self._chain.forward(self.positions, tool_offset_m=self._offset_m)
         error_mm = float(np.linalg.norm(tool - aim)) * 1e3
         self._errors_mm.add(error_mm)
