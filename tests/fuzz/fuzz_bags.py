@@ -130,9 +130,9 @@ def read_damaged(seeds: Seeds, number: int, changes: Sequence[Change], folder: P
             data = next(file for file in sorted(bag.iterdir()) if file.name != "metadata.yaml")
             file = bag / "metadata.yaml" if change.in_metadata else data
             file.write_bytes(damage(file.read_bytes(), change))
-        start = time.monotonic()
+        start = time.process_time()  # what other programs take does not count
         outcome = _read(bag, seeds.contract)
-        assert time.monotonic() - start < CASE_S, "reading took too long"
+        assert time.process_time() - start < CASE_S, "reading took too long"
         return outcome
     finally:
         for path in folder.iterdir():
