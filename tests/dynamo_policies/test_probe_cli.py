@@ -136,6 +136,13 @@ def test_gates_decide_the_exit_status(
     assert "gate not met: small: chunk_error is " in said
     assert "must be <= 0.001" in said
     assert "gate not met: random" not in said
+    assert (
+        run(cache, "--bags", bags, "--encoder", "random", "--reference", encoder, "--gate", "chunk_error=0")
+        == 1
+    )
+    said = capsys.readouterr().out
+    assert "gate not met: random" in said
+    assert "gate not met: small" not in said
     assert run(cache, *given, "--gate", "chunk=1") == FAILED
     assert "figure 'chunk' is unknown; did you mean" in capsys.readouterr().err
 

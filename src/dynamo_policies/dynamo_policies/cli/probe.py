@@ -48,6 +48,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folders of `dynamo pretrain` or `dynamo encoder import`, random, or random:SEED",
     )
     add(
+        "--reference",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="encoders to compare with, such as ImageNet's; gates do not hold for them",
+    )
+    add(
         "--held-out",
         nargs="+",
         type=Path,
@@ -92,7 +99,7 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     infos, split = _bags(arguments, console)
     gates = _gates(arguments.gate, infos, console)
-    candidates = _candidates(arguments.encoder)
+    candidates = _candidates(arguments.encoder, arguments.reference)
     bench = Bench(
         infos=infos,
         split=split,
@@ -150,14 +157,15 @@ def _gates(texts: Sequence[str], infos: Sequence[BagInfo], console: Console) -> 
     return gates
 
 
-def _candidates(texts: Sequence[str]) -> list[Candidate]:
-    """Return the encoders that were asked for, and the random one if it is not among them."""
+def _candidates(asked: Sequence[str], references: Sequence[str]) -> list[Candidate]:
+    """Return the encoders that were asked for, and those to compare with, the random one among them."""
     from dynamo_policies.probes.run import Candidate, distinct_names
 
-    asked = [Candidate(name, text, open_encoder(text)) for name, text in distinct_names(texts).items()]
-    if set(RANDOM) & set(texts):
-        return asked
-    return [*asked, Candidate(RANDOM[0], RANDOM[0], open_encoder(RANDOM[0]), reference=True)]
+    random = [] if set(RANDOM) & {*asked, *references} else [RANDOM[0]]
+    return [
+        Candidate(name, text, open_encoder(text), reference=text not in asked)
+        for name, text in distinct_names([*asked, *references, *random]).items()
+    ]
 
 
 def _table(values: dict[str, Any]) -> Table:

@@ -69,5 +69,8 @@ def released_queries(lengths: Sequence[int], *, first: int, count: int, seed: in
     long_enough = [number for number, length in enumerate(lengths) if length > first]
     if not long_enough:
         return []
-    drawn = [long_enough[int(random.integers(len(long_enough)))] for _ in range(count)]
-    return [(number, int(random.integers(first, lengths[number]))) for number in drawn]
+    queries = []
+    for _ in range(count):
+        number = long_enough[int(random.integers(len(long_enough)))]
+        queries.append((number, int(random.integers(first, lengths[number]))))
+    return queries

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,6 +54,7 @@ class Bench:
     settings: ProbeSettings
     device: str
     watch: Watch
+    _kept: dict[FrameSettings, list[Episode]] = field(default_factory=dict)
 
     def probe_all(self, candidates: Sequence[Candidate]) -> Probed:
         """Return the cards of `candidates` and of the blind encoder, which sees nothing."""
@@ -95,9 +96,13 @@ class Bench:
             )
 
     def _episodes(self, frames: FrameSettings) -> list[Episode]:
-        paths = [info.path for info in self.infos]
-        with self.watch(f"decode at {frames.size} px", len(paths)) as advance:
-            return FrameCache(self.cache).episodes(paths, frames, lambda done, _total: advance(done, ""))
+        if frames not in self._kept:
+            paths = [info.path for info in self.infos]
+            with self.watch(f"decode at {frames.size} px", len(paths)) as advance:
+                self._kept[frames] = FrameCache(self.cache).episodes(
+                    paths, frames, lambda done, _total: advance(done, "")
+                )
+        return self._kept[frames]
 
     def _objects(
         self, episodes: Sequence[Episode]
