@@ -133,14 +133,26 @@ def test_arm_and_hand_are_commanded_together() -> None:
 
 def test_a_bad_target_of_the_hand_stops_the_arm_too() -> None:
     made = commander()
-    made.aim(still(np.full(16, np.nan)), PERIOD_NS)
-    command = made.step(PERIOD_NS)
+    made.aim(still(MIDDLE + 0.04), PERIOD_NS)
+    made.step(PERIOD_NS)
+    made.aim(still(np.full(16, np.nan)), 2 * PERIOD_NS)
+    commands = [made.step(number * PERIOD_NS) for number in range(2, 40)]
     assert made.stopped is not None
     assert made.stopped.kind == "hand"
-    assert command is not None
-    assert command.clipped == ("stop",)
-    np.testing.assert_array_equal(command.joints, ARM)
-    assert made.step(2 * PERIOD_NS) is None
+    sent = [command for command in commands if command is not None]
+    assert sent
+    for command in sent:
+        assert command.clipped == ("stop",)
+        np.testing.assert_array_equal(command.hand, MIDDLE)
+        np.testing.assert_allclose(command.joints, ARM, atol=1e-6)
+    assert commands[-1] is None
+
+
+def test_a_bad_first_target_commands_nothing() -> None:
+    made = commander()
+    made.aim(still(np.full(16, np.nan)), PERIOD_NS)
+    assert made.step(PERIOD_NS) is None
+    assert made.stopped is not None
 
 
 def test_a_stop_repeats_the_measured_joints_of_the_hand() -> None:

@@ -110,3 +110,21 @@ def test_a_stop_lasts_until_it_is_rearmed(contract: Contract, pose: Pose) -> Non
     assert teleop.stopped is not None
     teleop.rearm()
     assert drive(teleop, pose, 40, 2)[-1] is not None
+
+
+def test_rearming_in_mid_motion_leaves_nothing_of_the_motion(contract: Contract, pose: Pose) -> None:
+    teleop = engaged(contract)
+    drive(teleop, shifted(pose, z=0.2), 1, 20)
+    teleop.rearm()  # before the first reading after a station's reset
+    elsewhere = MEASURED + np.array([0.4, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+    for i in range(21, 25):
+        teleop.observe(elsewhere, i * PERIOD_NS)
+        assert teleop.step(i * PERIOD_NS) is None
+    here = Commander(contract).forward(elsewhere)
+    for i in range(25, 30):
+        teleop.observe(elsewhere, i * PERIOD_NS)
+        teleop.aim(here, i * PERIOD_NS)
+        command = teleop.step(i * PERIOD_NS)
+    assert teleop.stopped is None
+    assert command is not None
+    np.testing.assert_allclose(command.joints, elsewhere, atol=0.05)

@@ -62,8 +62,9 @@ class HandFollower(Protocol):
 class HandLimiter:
     """Moves the commanded joints towards targets: finite, within positions, velocities and steps.
 
-    Commanding begins at the measured joints. Each command differs from the one before by at most `step_rad`
-    and `velocity_rad_s` times the time between; each joint by itself, because fingers have no common path.
+    Commanding begins at the measured joints. Each command differs from the one before by at most `step_rad`,
+    less where it comes early, and `velocity_rad_s` times the time between; each joint by itself, because
+    fingers have no common path.
     """
 
     def __init__(self, sink: HandSink) -> None:
@@ -107,8 +108,8 @@ class HandLimiter:
             HandError: a target is no 16 finite numbers, or the measured joints are too old.
         """
         elapsed_ns = now_ns - self._now_ns
-        # A quarter of a period early is due as well: calls come with jitter.
-        if self._joints is not None and elapsed_ns < 0.75 * self._sink.period_ns:
+        # Somewhat early is due as well: calls come with jitter, and the step is as short as the time.
+        if self._joints is not None and elapsed_ns < 0.6 * self._sink.period_ns:
             return NOTHING
         self._check(now_ns)
         if self._joints is None:
@@ -139,7 +140,7 @@ class HandLimiter:
         assert self._joints is not None
         inside = np.clip(goal, self._lower, self._upper)
         wanted = fraction * (inside - self._joints)
-        most = np.minimum(self._step_rad, self._velocity * dt_s)
+        most = np.minimum(self._step_rad * dt_s * self._sink.rate_hz, self._velocity * dt_s)
         step = np.clip(wanted, -most, most)
         clipped = [f"position of {self._sink.joints[i]}" for i in np.flatnonzero(inside != goal)]
         clipped += [f"step of {self._sink.joints[i]}" for i in np.flatnonzero(np.abs(wanted) > most)]

@@ -49,6 +49,11 @@ class Teleoperation:
         return self._commander.stopped
 
     @property
+    def moving(self) -> bool:
+        """Whether the commanded joints are not at rest; a stop may still be braking them."""
+        return self._commander.moving
+
+    @property
     def measured_pose(self) -> Pose | None:
         """Where the tool was measured last; None before the first reading."""
         return None if self._measured is None else self._commander.forward(self._measured)
@@ -109,8 +114,9 @@ class Teleoperation:
 
     def rearm(self) -> None:
         """Clear the stop; the next target engages."""
-        self._commander.clear()
+        # In this order: what the arm was doing ends here, and does not go on at the next target.
         self.let_go()
+        self._commander.clear()
 
     def let_go(self) -> None:
         """Command nothing before the next target, which engages anew."""
