@@ -192,14 +192,15 @@ def test_least_squares_is_the_smallest_of_the_best_fits() -> None:
     np.testing.assert_allclose(found.predict(features).mean(axis=0), targets.mean(axis=0))
 
 
-def test_ridge_solves_its_equations() -> None:
+@pytest.mark.parametrize("size", [5, 90])  # fewer and more features than frames
+def test_ridge_solves_its_equations(size: int) -> None:
     random = np.random.default_rng(0)
-    features, targets = random.normal(2.0, 3.0, size=(60, 5)), random.normal(size=(60, 2))
+    features, targets = random.normal(2.0, 3.0, size=(60, size)), random.normal(size=(60, 2))
     penalty = 0.1
     found = Ridge(features, targets).fitted(np.full(2, penalty))
     scaled = (features - features.mean(axis=0)) / features.std(axis=0)
     weights = np.linalg.solve(
-        scaled.T @ scaled / 60 + penalty * np.eye(5), scaled.T @ (targets - targets.mean(axis=0)) / 60
+        scaled.T @ scaled / 60 + penalty * np.eye(size), scaled.T @ (targets - targets.mean(axis=0)) / 60
     )
     np.testing.assert_allclose(found.predict(features), scaled @ weights + targets.mean(axis=0), atol=1e-10)
 

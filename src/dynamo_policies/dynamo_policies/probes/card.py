@@ -17,6 +17,7 @@ from dynamo_policies.probes.embeddings import Floats
 from dynamo_policies.probes.figures import FIGURES, figure_of, unit_of
 from dynamo_policies.probes.frames import Frames, IntArray, Split
 from dynamo_policies.probes.held_out import held_out_figures
+from dynamo_policies.probes.linear import directions
 from dynamo_policies.probes.neighbours import Neighbours, nearest_of_episodes
 from dynamo_policies.probes.released import released_figures
 from dynamo_policies.probes.scores import Resampler, Value
@@ -130,12 +131,12 @@ def embedding_map(features: Floats) -> EmbeddingMap:
     )
     centred = features[rows].astype(np.float64)
     centred -= centred.mean(axis=0)
-    values, vectors = np.linalg.eigh(centred.T @ centred)
-    plane = vectors[:, ::-1][:, :2]
+    values, vectors = directions(centred)
+    plane = np.zeros((centred.shape[1], 2))
+    plane[:, : min(2, len(values))] = vectors[:, ::-1][:, :2]
     # A direction's sign is arbitrary; held so that its largest entry is positive.
-    plane = plane * np.sign(plane[np.abs(plane).argmax(axis=0), np.arange(plane.shape[1])])
-    total = values.sum()
-    share = float(values[::-1][:2].sum() / total) if total > 0.0 else 1.0
+    plane *= np.sign(plane[np.abs(plane).argmax(axis=0), [0, 1]])
+    share = float(values[::-1][:2].sum() / values.sum()) if len(values) else 1.0
     return EmbeddingMap(rows, centred @ plane, share)
 
 

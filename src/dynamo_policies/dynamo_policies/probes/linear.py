@@ -29,10 +29,8 @@ def least_squares(features: FloatArray, targets: FloatArray) -> Linear:
     """Return the least squares fit with intercept; of several, the one with the smallest weights."""
     middle, mean = features.mean(axis=0), targets.mean(axis=0)
     centred = features - middle
-    values, vectors = np.linalg.eigh(centred.T @ centred)
-    used = values > SMALLEST_SINGULAR**2 * values[-1]
-    part = vectors[:, used]
-    weights = part @ ((part.T @ (centred.T @ (targets - mean))) / values[used, None])
+    values, vectors = directions(centred)
+    weights = vectors @ ((vectors.T @ (centred.T @ (targets - mean))) / values[:, None])
     return Linear(weights, mean - middle @ weights)
 
 
@@ -44,8 +42,8 @@ class Ridge:
         spread = features.std(axis=0)
         self._spread = np.maximum(spread, max(SMALLEST_SHARE * spread.mean(), 1e-6))
         scaled = (features - self._middle) / self._spread
-        self._values, self._vectors = np.linalg.eigh(scaled.T @ scaled / len(scaled))
-        self._values = np.maximum(self._values, 0.0)
+        values, self._vectors = directions(scaled)
+        self._values = values / len(scaled)
         self._products = self._vectors.T @ (scaled.T @ (targets - self._mean)) / len(scaled)  # (F, D)
 
     def errors(self, features: FloatArray, targets: FloatArray) -> FloatArray:
@@ -64,6 +62,18 @@ class Ridge:
         shrunk = self._products / (self._values[:, None] + penalties)
         weights = (self._vectors @ shrunk) / self._spread[:, None]
         return Linear(weights, self._mean - self._middle @ weights)
+
+
+def directions(centred: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the directions (F, R) in which rows (N, F) vary, and the sum of squares (R,) along each, rising.
+
+    Those that are nothing but rounding are left out.
+    """
+    wide = centred.shape[1] > len(centred)  # then the products of rows are the smaller matrix
+    values, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
+    used = values > SMALLEST_SINGULAR**2 * max(values[-1], 1e-30)
+    values, vectors = values[used], vectors[:, used]
+    return values, centred.T @ vectors / np.sqrt(values) if wide else vectors
 
 
 def best_penalties(errors: FloatArray, groups: list[slice]) -> FloatArray:
