@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from dynamo_policies.bag_latency import AGE, Latency
 from dynamo_policies.report.plots import AMBER, BLUE, SOFT
@@ -22,11 +23,15 @@ def latency_plot(latency: Latency, path: Path) -> None:
     for (over_time, histogram), (name, one) in zip(grid, latency.series.items(), strict=True):
         ms = np.maximum(one.ms, LEAST_MS)
         over_time.plot(one.seconds, ms, ".", color=BLUE, markersize=2)
-        over_time.set(yscale="log", ylabel="ms")
+        over_time.set(yscale="log", ylabel="ms", ylim=(ms.min() / 1.5, ms.max() * 1.5))
         over_time.set_title(name, loc="left", fontsize=9)
-        edges = np.geomspace(ms.min() / 1.05, ms.max() * 1.05, BINS)
+        edges = np.geomspace(ms.min() / 1.5, ms.max() * 1.5, BINS)
         histogram.hist(ms, bins=edges.tolist(), color=SOFT)
         histogram.set(xscale="log", yticks=[])
+        for axis in (over_time.yaxis, histogram.xaxis):
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=4))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("")
         p50, p99 = np.percentile(ms, [50, 99])
         histogram.set_title(f"p50 {p50:.2f}, p99 {p99:.2f} ms", fontsize=9)
         if name == AGE:
