@@ -33,7 +33,7 @@ YELLOW: Colour = (0.96, 0.80, 0.16)
 GREEN: Colour = (0.16, 0.48, 0.26)
 
 CAMERAS = ("fixed",)
-FIXED_CAMERA, FIXED_LOOKS_AT, FIXED_FOVY = (0.80, -0.48, 0.40), (0.40, 0.0, 0.13), 52.0
+FIXED_CAMERA, FIXED_LOOKS_AT, FIXED_FOVY = (0.90, -0.56, 0.46), (0.40, 0.0, 0.18), 56.0
 
 
 def build_table(contract: Contract) -> mujoco.MjModel:
