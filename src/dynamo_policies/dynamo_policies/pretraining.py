@@ -25,6 +25,7 @@ from dynamo_policies.errors import ConfigError, DynamoError
 from dynamo_policies.feeding import Batch, Sampler, feeding
 from dynamo_policies.foreign import starting_encoder
 from dynamo_policies.health import CollapseWatch, effective_rank, embedding_std
+from dynamo_policies.memory import keep_freed_memory
 from dynamo_policies.nets.norms import share_batch_norms
 from dynamo_policies.objectives import OBJECTIVES, Objective
 from dynamo_policies.optimisers import make_optimiser
@@ -105,6 +106,7 @@ def pretrain(
     recipe = recipe.over(sampler)
     config = recipe.run
     team = join(device, accumulate=config.accumulate)
+    keep_freed_memory()
     objective = make_objective(recipe).to(team.device).train()
     optimiser = make_optimiser(objective, config)
     watch = CollapseWatch(config.collapse_checks)
