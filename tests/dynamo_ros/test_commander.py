@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from dynamo_policies.contract import load_contract
 from dynamo_policies.observation import Pose, Target
-from dynamo_ros.core.commander import PAUSE_PERIODS, Commander, StoppedError
+from dynamo_ros.core.command_clock import PAUSE_PERIODS
+from dynamo_ros.core.commander import Commander, StoppedError
 from dynamo_ros.core.limit_audit import audit
 
 CONTRACT = load_contract(Path(__file__).parents[2] / "config/robots/xarm_kitchen.yaml")
@@ -93,23 +94,25 @@ def apply(commander: Commander, event: tuple, last: np.ndarray, now: int) -> Non
 @settings(deadline=None, max_examples=60)
 @given(events=st.lists(st.tuples(events, waits, st.integers(1, 25)), min_size=1, max_size=4))
 def test_no_command_exceeds_a_limit_whatever_is_asked_for_and_when(events: list) -> None:
-    commander, now, commands = Commander(CONTRACT), 0, []
+    commander, now, joints = Commander(CONTRACT), 0, [READY] * 4
     commander.start(READY, now)
+    series, sent_ns = [joints], 0
     for asked, wait, times in events:
         for event in asked:
-            apply(commander, event, joints_of(commands)[-1], now)
+            apply(commander, event, series[-1][-1], now)
         for _ in range(times):
             now += wait
-            last = joints_of(commands)[-1]
-            commander.observe(last, now)
+            commander.observe(series[-1][-1], now)
             command = commander.step(now)
-            if wait > PAUSE_PERIODS * PERIOD and command is not None:
+            if command is None:
+                continue
+            if now - sent_ns > PAUSE_PERIODS * PERIOD:
                 # The arm has come to rest meanwhile, and so has what is commanded.
-                commands.extend([command._replace(joints=last)] * 3)
-            if command is not None:
-                commands.append(command)
-                assert 0.0 <= command.target.gripper <= 1.0
-    assert audit(CONTRACT, joints_of(commands)).violations == ()
+                series.append([series[-1][-1]] * 4)
+            series[-1].append(command.joints)
+            sent_ns = now
+            assert 0.0 <= command.target.gripper <= 1.0
+    assert [audit(CONTRACT, one).violations for one in series] == [()] * len(series)
 
 
 @given(far=st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3), st.floats(-1e3, 1e3)))
@@ -330,3 +333,12 @@ def test_finishing_brings_the_arm_to_rest(commander: Commander) -> None:
 
 def test_finishing_before_the_first_command_commands_nothing(commander: Commander) -> None:
     assert commander.finish() == ()
+
+
+def test_rearming_after_a_pause_in_mid_motion_begins_at_rest_where_the_arm_is(commander: Commander) -> None:
+    commander.jog(np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]), 0.0, 9 * SECOND)
+    run(commander, 0, 0.5)
+    commander.rearm(READY + 0.3, 2 * SECOND)
+    command = commander.step(2 * SECOND + PERIOD)
+    assert command is not None
+    np.testing.assert_allclose(command.joints, READY + 0.3)

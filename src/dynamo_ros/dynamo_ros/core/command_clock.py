@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+# Nothing sent for longer than this: the driver has come to the end of the last command and stands there.
+PAUSE_PERIODS = 5
+
 
 class CommandClock:
     """Lets at most one command through in a period, on a grid that a late call begins anew.
 
-    A call less than half a period early waits for the next; a late one is worth one period, and the one after
-    it comes a period later. So calls that are held up and then come in a bunch make no fast motion. A clock
-    that jumps back begins the grid anew.
+    A call less than half a period early is let through; a late one is worth one period, and the one after it
+    comes a period later. So calls that are held up and then come in a bunch make no fast motion. A clock that
+    jumps back begins the grid anew.
     """
 
     def __init__(self, period_ns: int) -> None:
         self._period_ns = period_ns
+        self._sent_ns = 0
         self.start(0)
 
     def start(self, now_ns: int) -> None:
         """Let the next command be due at `now_ns`."""
-        self._asked_ns = self._sent_ns = self._due_ns = now_ns
-        self.lapse_ns = 0  # between the last two commands
+        self._asked_ns = self._due_ns = now_ns
+
+    def paused(self, now_ns: int) -> bool:
+        """Return whether the last command is so old that the arm stands by now."""
+        return now_ns - self._sent_ns > PAUSE_PERIODS * self._period_ns
 
     def due(self, now_ns: int) -> bool:
         """Return whether a command is due at `now_ns`; if so, take it as given."""
@@ -26,7 +33,7 @@ class CommandClock:
         off_ns = now_ns - self._due_ns
         if not back and off_ns < -self._period_ns / 2:
             return False
-        self.lapse_ns, self._sent_ns = max(now_ns - self._sent_ns, 0), now_ns
         on_grid = abs(off_ns) <= self._period_ns / 2
         self._due_ns = (self._due_ns if on_grid else now_ns) + self._period_ns
+        self._sent_ns = now_ns
         return True

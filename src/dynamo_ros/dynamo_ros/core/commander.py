@@ -80,6 +80,11 @@ class Commander:
         """Whether commands come: started, and not stopped."""
         return self._started and self._stopped is None
 
+    @property
+    def moving(self) -> bool:
+        """Whether the commanded joints are not at rest; a stop may still be braking them."""
+        return self._motion.moving
+
     def forward(self, joints: npt.ArrayLike) -> Pose:
         """Return the tool pose of `joints` (J,) rad."""
         return self._motion.forward(joints)
@@ -99,9 +104,9 @@ class Commander:
         self._watch.start(joints, now_ns)
         self._gripper.forget()
         self._hand.start(now_ns)
-        self._clock.start(now_ns)
-        if not self._motion.moving:
+        if self._clock.paused(now_ns) or not self._motion.moving:
             self._motion.start(joints)
+        self._clock.start(now_ns)
         self._goal: Pose | None = None  # None: hold, or jog
         self._jog: FloatArray | None = None  # velocities, until `_at_ns`
         self._at_ns = now_ns
@@ -189,10 +194,11 @@ class Commander:
 
         None: not started, stopped and at rest, or called again within a period.
         """
+        paused = self._clock.paused(now_ns)
         if not self._clock.due(now_ns):
             return None
         self._now_ns = now_ns
-        if self._clock.lapse_ns > PAUSE_PERIODS * self._arm.period_ns:
+        if paused:
             self._motion.halt()
         command = self._next() if self.started else None
         return command if self.started else next(self._ending, None)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from dynamo_policies.contract import Contract
 from dynamo_policies.kinematics import chain
+from dynamo_policies.sinks import SHAPED
 from dynamo_ros.core.limiter import SPEED_TOLERANCE, WORKSPACE_TOLERANCE_M
 
 FloatArray = npt.NDArray[np.float64]
@@ -35,7 +36,12 @@ class Audit(NamedTuple):
 
 
 def audit(contract: Contract, joints: npt.ArrayLike) -> Audit:
-    """Measure commands (N, J) rad, one command period apart, N at least 4.
+    """Measure commands (N, J) rad, one command period apart; see `audit_all`."""
+    return Audit(**{name: float(part) for name, part in audit_all(contract, joints).items()})
+
+
+def audit_all(contract: Contract, joints: npt.ArrayLike) -> dict[str, FloatArray]:
+    """Return the parts (...) that series of commands (..., N, J) rad, one period apart, N at least 4, used.
 
     Velocity, acceleration and jerk of a joint are the first, second and third difference of its positions,
     divided by the period, its square and its cube. A position is measured from the middle of its limits, in
@@ -44,26 +50,22 @@ def audit(contract: Contract, joints: npt.ArrayLike) -> Audit:
     arm, period_s = contract.arm, contract.arm.period_ns / 1e9
     q = np.asarray(joints, np.float64)
     position, rotation = chain(contract.kinematics).forward(q, tool_offset_m=contract.tool_offset_m)
-    limits = arm.velocity_rad_s, arm.acceleration_rad_s2, arm.jerk_rad_s3
-    velocity, acceleration, jerk = (
-        float((np.abs(np.diff(q, n=n, axis=0)) / period_s**n / np.array(limit)).max())
-        for n, limit in enumerate(limits, start=1)
-    )
-    speeds = np.linalg.norm(np.diff(position, axis=0), axis=1) / period_s
-    traces = np.einsum("nij,nij->n", rotation[:-1], rotation[1:])
+    lower, upper = np.array(arm.workspace_lower_m), np.array(arm.workspace_upper_m)
+    traces = np.einsum("...nij,...nij->...n", rotation[..., :-1, :, :], rotation[..., 1:, :, :])
+    speeds = np.linalg.norm(np.diff(position, axis=-2), axis=-1) / period_s
     turns = np.arccos(np.clip((traces - 1.0) / 2.0, -1.0, 1.0)) / period_s
     most = 1.0 + SPEED_TOLERANCE
-    box = np.array(arm.workspace_lower_m), np.array(arm.workspace_upper_m)
-    return Audit(
-        _part(q, np.array(arm.lower_rad), np.array(arm.upper_rad)),
-        velocity,
-        acceleration,
-        jerk,
-        _part(position, box[0] - WORKSPACE_TOLERANCE_M, box[1] + WORKSPACE_TOLERANCE_M),
-        float(speeds.max()) / (most * arm.speed_m_s),
-        float(turns.max()) / (most * arm.turn_rad_s),
-    )
+    parts = {"position": _from_middle(q, np.array(arm.lower_rad), np.array(arm.upper_rad))}
+    for n, name in enumerate(("velocity", "acceleration", "jerk"), start=1):
+        limit = np.array(getattr(arm, SHAPED[n - 1]))
+        parts[name] = (np.abs(np.diff(q, n=n, axis=-2)) / period_s**n / limit).max(axis=(-2, -1))
+    parts["workspace"] = _from_middle(position, lower - WORKSPACE_TOLERANCE_M, upper + WORKSPACE_TOLERANCE_M)
+    parts["speed"] = speeds.max(axis=-1) / (most * arm.speed_m_s)
+    parts["turn"] = turns.max(axis=-1) / (most * arm.turn_rad_s)
+    return parts
 
 
-def _part(values: FloatArray, lower: FloatArray, upper: FloatArray) -> float:
-    return float((np.abs(values - (lower + upper) / 2.0) / ((upper - lower) / 2.0)).max())
+def _from_middle(values: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
+    """Return the farthest from the middle in half widths; values (..., N, K), limits (K,)."""
+    part: FloatArray = (np.abs(values - (lower + upper) / 2.0) / ((upper - lower) / 2.0)).max(axis=(-2, -1))
+    return part

@@ -68,6 +68,11 @@ class Runner:
         return self._commander.stopped
 
     @property
+    def moving(self) -> bool:
+        """Whether the commanded joints are not at rest; a stop may still be braking them."""
+        return self._commander.moving
+
+    @property
     def running(self) -> bool:
         """Whether it commands: between `begin` and `finish`, and not stopped."""
         return self._commander.started

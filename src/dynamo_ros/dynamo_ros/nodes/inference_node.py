@@ -161,7 +161,7 @@ class InferenceNode(ManagedNode):
             with self._runner.timings.measure("publish"):
                 self._commands.publish(command, stamp_ns)
         else:
-            self._commands.rest(stopped=self._runner.stopped is not None)
+            self._commands.rest(stopped=self._runner.stopped is not None and not self._runner.moving)
         self._authority.tell(self._runner.authority)
         self._health.tell_stop(self._runner.stopped)
 

@@ -74,7 +74,7 @@ class TeleopNode(Node):
         if command is not None:
             self._commands.publish(command, stamp_ns)
         else:
-            self._commands.rest(stopped=stopped is not None)
+            self._commands.rest(stopped=stopped is not None and not self._teleoperation.moving)
         engaged = self._teleoperation.engagement != "idle" and stopped is None
         self._authority.tell("person" if engaged else "nobody")
         if stopped is not None and was_stopped is None:

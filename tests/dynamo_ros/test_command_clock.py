@@ -1,0 +1,44 @@
+"""When commands are due, however unevenly they are asked for."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dynamo_ros.core.command_clock import CommandClock
+
+PERIOD = 20
+
+
+@given(waits=st.lists(st.integers(0, 5 * PERIOD), min_size=1, max_size=60))
+def test_no_more_commands_come_than_periods_pass(waits: list[int]) -> None:
+    clock, now, times = CommandClock(PERIOD), 0, []
+    for wait in waits:
+        now += wait
+        if clock.due(now):
+            times.append(now)
+    for i, begun in enumerate(times):
+        for n, ended in enumerate(times[i:]):
+            assert n <= (ended - begun) / PERIOD + 1
+
+
+def test_jitter_of_less_than_half_a_period_loses_no_command() -> None:
+    clock = CommandClock(PERIOD)
+    assert all(clock.due(k * PERIOD + (k % 3 - 1) * 9) for k in range(50))
+
+
+def test_a_clock_that_jumps_back_is_asked_again_at_once() -> None:
+    clock = CommandClock(PERIOD)
+    assert clock.due(1000)
+    assert clock.due(500)
+    assert not clock.due(501)
+    assert clock.due(500 + PERIOD)
+
+
+def test_a_pause_is_noticed_whatever_is_started_meanwhile() -> None:
+    clock = CommandClock(PERIOD)
+    clock.due(0)
+    clock.start(6 * PERIOD)
+    assert clock.paused(6 * PERIOD)
+    clock.due(6 * PERIOD)
+    assert not clock.paused(7 * PERIOD)
