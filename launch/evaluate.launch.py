@@ -11,15 +11,18 @@ from dynamo_ros.launching import (
     folder,
     is_true,
     node,
-    real_robot,
     station,
     value,
 )
 from dynamo_ros.locations import contract_path, find_contract
+from dynamo_ros.real_robot import real_robot, real_robot_arguments
 
 EXTRAS = [
     "/station/outcome:dynamo_interfaces/msg/Outcome",
     "/diagnostics:diagnostic_msgs/msg/DiagnosticArray",
+    "/dynamo/authority:std_msgs/msg/String",
+    "/inference_node/stopped:std_msgs/msg/String",
+    "/inference_node/timing:diagnostic_msgs/msg/DiagnosticArray",
 ]
 
 
@@ -40,7 +43,7 @@ def generate_launch_description() -> LaunchDescription:
                 "max_command_age_ms", "100", "simulated time waits for a computer held up longer; 0: never"
             ),
             declare("device", "cpu", "where the policy's networks run"),
-            declare("robot_ip", "", "address of the real arm"),
+            *real_robot_arguments(),
             *environment(),
             fail_with_any(),
             OpaqueFunction(function=_actions),
@@ -55,7 +58,7 @@ def _actions(context: LaunchContext) -> list[Action]:
         # Inference takes the time it takes; only a computer that is too busy to command holds time up.
         [station(context, max_command_age_ms=float(value(context, "max_command_age_ms")))]
         if sim
-        else real_robot(find_contract(contract), value(context, "robot_ip"))
+        else real_robot(context, find_contract(contract))
     )
     recording = {"contract": contract, "out": f"{out}/bags", "extras": EXTRAS if sim else EXTRAS[1:]}
     policy = {"bundle": bundle, "contract": contract, "device": value(context, "device")}

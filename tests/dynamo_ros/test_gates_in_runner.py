@@ -59,7 +59,7 @@ class Lab:
         self.runner.takeover.aim(Pose(np.array([x, y, z]), DOWN), self.now)
 
 
-def make_runner(bundle: Tiny, contract: Contract = CONTRACT) -> Runner:
+def make_runner(bundle: Tiny, contract: Contract | None = None) -> Runner:
     return Runner(bundle, clock_ns=itertools.count().__next__, contract=contract)
 
 

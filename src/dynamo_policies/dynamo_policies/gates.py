@@ -7,6 +7,7 @@ than a gate's `stop_after_s` stops.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
@@ -189,6 +190,13 @@ class Gates:
         for name in ("unreadable", "non_finite", "plan", "clock", "robot_state", "deadman", "novelty"):
             if (seconds := getattr(self, name).stop_after_s) is not None:
                 check_positive(f"{name}.stop_after_s", seconds)
+
+    def simulated(self) -> Gates:
+        """Return these gates where there is no controller that reports, and nobody with a deadman."""
+        robot_state = dataclasses.replace(self.robot_state, topic=None)
+        return dataclasses.replace(
+            self, robot_state=robot_state, deadman=dataclasses.replace(self.deadman, topic=None)
+        )
 
     def check_streams(self, observed: Collection[str]) -> None:
         """Raise UnknownNameError where a stream is named that is not `observed`."""

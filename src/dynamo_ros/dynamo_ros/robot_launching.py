@@ -12,13 +12,13 @@ from dynamo_ros.launching import (
     folder,
     is_true,
     node,
-    real_robot,
     station,
     teleop_arguments,
     teleop_device,
     value,
 )
-from dynamo_ros.locations import find_contract
+from dynamo_ros.locations import contract_path, find_contract
+from dynamo_ros.real_robot import real_robot, real_robot_arguments
 
 
 def robot_launch(contract: str) -> LaunchDescription:
@@ -34,7 +34,7 @@ def robot_launch(contract: str) -> LaunchDescription:
             *teleop_arguments(),
             declare("rtf", "1.0", "real-time factor of the simulation; 0: as fast as it can"),
             declare("seed", "0", "start state of the simulation"),
-            declare("robot_ip", "", "address of the real arm"),
+            *real_robot_arguments(),
             *environment(),
             fail_with_any(),
             OpaqueFunction(function=_actions),
@@ -47,7 +47,7 @@ def _actions(context: LaunchContext) -> list[Action]:
         # In the face of a policy the station keeps its pace: what comes late is late, as on the real robot.
         [station(context, max_command_age_ms=0.0)]
         if is_true(context, "sim")
-        else real_robot(find_contract(value(context, "contract")), value(context, "robot_ip"))
+        else real_robot(context, find_contract(value(context, "contract")))
     )
     policy = _policy(context) if value(context, "bundle") else []
     return [*robot, *policy, *teleop_device(context, value(context, "teleop"))]
@@ -56,6 +56,8 @@ def _actions(context: LaunchContext) -> list[Action]:
 def _policy(context: LaunchContext) -> list[Action]:
     parameters = {
         "bundle": folder(value(context, "bundle")),
+        # The gates of the robot's own contract count, not those that the bundle was made with.
+        "contract": str(contract_path(value(context, "contract"))),
         "task": value(context, "task"),
         "device": value(context, "device"),
         "autostart": is_true(context, "autostart"),

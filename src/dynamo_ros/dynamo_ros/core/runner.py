@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -38,8 +39,9 @@ class Runner:
     def __init__(
         self, bundle: Deployable, *, clock_ns: Callable[[], int], contract: Contract | None = None
     ) -> None:
-        """Run `bundle` by the limits and gates of `contract`, by those that it was made with if None."""
-        self.contract = bundle.contract if contract is None else contract
+        """Run `bundle` by the limits and gates of `contract`; by its own, simulated, if None."""
+        own = dataclasses.replace(bundle.contract, gates=bundle.contract.gates.simulated())
+        self.contract = own if contract is None else contract
         self._bundle = bundle
         self._aligner, self._commander = Aligner(self.contract), Commander(self.contract)
         self._blender, self._budget = ChunkBlender(self.contract.period_ns), Budget(self.contract.budget_ns)

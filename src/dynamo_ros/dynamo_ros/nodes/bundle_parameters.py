@@ -46,12 +46,12 @@ def load_declared(node: Node) -> tuple[Bundle, Contract]:
     if not path:
         raise RunnerError("parameter bundle is empty; it is the folder that `dynamo train` wrote")
     bundle = load_bundle(path, device=device)
-    _set_engine(node, bundle)
     contract = find_contract(name) if name else bundle.contract
     if contract.hash != bundle.contract.hash:
         raise ContractMismatchError(f"bundle {path} against contract {name}", bundle.contract, contract)
     if task and task not in bundle.tasks:
         raise UnknownNameError("task", task, bundle.tasks)
+    _set_engine(node, bundle)
     return bundle, _with_parameters(node, contract)
 
 
@@ -74,5 +74,5 @@ def _with_parameters(node: Node, contract: Contract) -> Contract:
         deadman = dataclasses.replace(gates.deadman, topic=topic, button=button if button >= 0 else None)
         gates = dataclasses.replace(gates, deadman=deadman)
     if node.get_parameter("use_sim_time").value:  # no real arm runs on simulated time
-        gates = dataclasses.replace(gates, robot_state=dataclasses.replace(gates.robot_state, topic=None))
+        gates = dataclasses.replace(gates.simulated(), deadman=gates.deadman)
     return dataclasses.replace(contract, gates=gates)
