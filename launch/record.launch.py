@@ -13,7 +13,6 @@ from dynamo_ros.launching import (
     folder,
     is_true,
     node,
-    real_robot,
     recorder_arguments,
     recorder_parameters,
     station,
@@ -22,6 +21,7 @@ from dynamo_ros.launching import (
     value,
 )
 from dynamo_ros.locations import contract_path, find_contract
+from dynamo_ros.real_robot import real_robot, real_robot_arguments
 
 # What only a simulated station says: how the attempt went, and where things are, for `dynamo probe`.
 EXTRAS = [
@@ -47,7 +47,7 @@ def generate_launch_description() -> LaunchDescription:
             declare(
                 "monitor", "auto", "watch the sensors; auto: if a person records", "auto", "true", "false"
             ),
-            declare("robot_ip", "", "address of the real arm"),
+            *real_robot_arguments(),
             *recorder_arguments(),
             *environment(),
             fail_with_any(),
@@ -69,9 +69,7 @@ def _actions(context: LaunchContext) -> list[Action]:
     recorder = node("dynamo_ros", "recorder_node", recording, sim=sim)
     age_ms = float(value(context, "max_command_age_ms"))
     robot = (
-        [station(context, max_command_age_ms=age_ms)]
-        if sim
-        else real_robot(find_contract(contract), value(context, "robot_ip"))
+        [station(context, max_command_age_ms=age_ms)] if sim else real_robot(context, find_contract(contract))
     )
     return [recorder, *_monitor(context, contract), *robot, *demonstrator]
 

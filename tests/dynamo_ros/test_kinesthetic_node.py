@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ pytest.importorskip("rclpy")
 pytest.importorskip("xarm_msgs")
 
 from geometry_msgs.msg import PoseStamped
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -20,6 +22,7 @@ from dynamo_ros.core.steps import tool_pose
 from dynamo_ros.drivers.errors import MissingPackageError
 from dynamo_ros.nodes.kinesthetic_teleop_node import KinestheticTeleopNode
 from fakes.xarm_node import TRAJECTORY_TOPIC, FakeXarm
+from ideal_robot import write_patient
 from ros_fixtures import Ros
 
 LED = [0.1, -0.4, 0.0, 0.9, 0.0, 1.3, 0.0]
@@ -30,13 +33,15 @@ LEAVING = [("set_mode", 1), ("set_state", 0)]
 class Bench:
     """An arm, the node, and what is published as commanded."""
 
-    def __init__(self, ros: Ros, contract: Contract, absent: tuple[str, ...] = ()) -> None:
+    def __init__(self, ros: Ros, contract: Contract, folder: Path, absent: tuple[str, ...] = ()) -> None:
         self.ros = ros
         self.arm = FakeXarm(ros.node("ufactory_driver"), contract, absent=absent)
         self.person = ros.node("person")
         self.labels: list[PoseStamped] = []
         self.person.create_subscription(PoseStamped, "/dynamo/target_pose", self.labels.append, 10)
-        self.node = ros.add(KinestheticTeleopNode())
+        path = folder / "patient.yaml"
+        write_patient(contract, path)
+        self.node = ros.add(KinestheticTeleopNode([Parameter("contract", value=str(path))]))
 
     @property
     def calls(self) -> list[tuple[str, int]]:
@@ -53,8 +58,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(ros: Ros, contract: Contract) -> Bench:
-    return Bench(ros, contract)
+def bench(ros: Ros, contract: Contract, tmp_path: Path) -> Bench:
+    return Bench(ros, contract, tmp_path)
 
 
 def test_a_led_arm_is_labelled_and_not_commanded(ros: Ros, bench: Bench, contract: Contract) -> None:
@@ -103,8 +108,8 @@ def test_an_error_of_the_arm_ends_it_and_is_not_cleared(ros: Ros, bench: Bench) 
     assert bench.calls == ENTERING
 
 
-def test_a_driver_without_its_services_is_named(ros: Ros, contract: Contract) -> None:
-    bench = Bench(ros, contract, absent=("set_mode",))
+def test_a_driver_without_its_services_is_named(ros: Ros, contract: Contract, tmp_path: Path) -> None:
+    bench = Bench(ros, contract, tmp_path, absent=("set_mode",))
     ros.until(lambda: "/xarm/set_state" not in bench.ask("begin").message, what="the other services")
     answer = bench.ask("begin")
     assert not answer.success

@@ -7,28 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ament_index_python.packages import PackageNotFoundError, get_package_share_path
 from launch import Action, LaunchContext
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
-    IncludeLaunchDescription,
     RegisterEventHandler,
     SetEnvironmentVariable,
 )
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.events.process import ProcessExited
-from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
-from dynamo_policies.contract import Contract
-from dynamo_policies.errors import DynamoError
-from dynamo_policies.streams import ImageStream
 from dynamo_ros.core.storage_settings import COMPRESSIONS, IMAGES, STORAGES
-from dynamo_ros.hand_launching import hand_driver_launch, hand_packages
 from dynamo_ros.locations import config_folder, contract_path
 from dynamo_ros.nodes.spin import ENDED_LATE, PROFILE_VARIABLES
+from dynamo_ros.packages import LaunchError, require
 
 TELEOP_DEVICES = ("none", "gamepad", "spacemouse", "keyboard", "vr", "kinesthetic")
 # Package and executable of each device's own driver, and how it names its topic.
@@ -37,13 +31,8 @@ DEVICE_DRIVERS = {
     "spacemouse": ("spacenav", "spacenav_node", [("spacenav/joy", "/joy")]),
 }
 CUES = ("none", "bell", "text")
-VENDOR_PACKAGES = {"xarm_moveit_config": "xarm_ros2", "realsense2_camera": "realsense-ros"}
 # How a process of ours ends whose work is done; late, if the middleware hung at the end.
 DONE = (0, ENDED_LATE)
-
-
-class LaunchError(DynamoError):
-    """A launch can't begin, or a process of it failed."""
 
 
 def declare(name: str, default: str, description: str, *choices: str) -> DeclareLaunchArgument:
@@ -158,29 +147,6 @@ def recorder_parameters(context: LaunchContext) -> dict[str, Any]:
     }
 
 
-def real_robot(contract: Contract, robot_ip: str) -> list[Action]:
-    """Return the launch files of the arm's and the cameras' vendors, set up as the contract needs.
-
-    Raises:
-        LaunchError: a package is not installed, or no address was given.
-    """
-    _require({**VENDOR_PACKAGES, **hand_packages(contract)}, "sim:=false")
-    if not robot_ip:
-        raise LaunchError("sim:=false needs robot_ip:=ADDRESS, as on the sticker of the control box")
-    arm = _include(
-        "xarm_moveit_config",
-        "xarm7_moveit_realmove.launch.py",
-        # The driver's default report comes at 5 Hz.
-        {
-            "robot_ip": robot_ip,
-            "report_type": "dev",
-            "add_gripper": str(contract.gripper is not None).lower(),
-        },
-    )
-    hand = [hand_driver_launch(contract.hand)] if contract.hand is not None else []
-    return [arm, *hand, *(_camera(stream) for stream in contract.cameras.values())]
-
-
 def fail_with_any() -> RegisterEventHandler:
     """Return what ends the launch, with an error, when one of its processes fails."""
 
@@ -210,7 +176,7 @@ def folder(text: str) -> str:
 def _device_driver(kind: str) -> Action:
     """Return the driver of a device that publishes sensor_msgs/Joy."""
     package, executable, remappings = DEVICE_DRIVERS[kind]
-    _require({package: f"ros-jazzy-{package}"}, f"teleop:={kind}")
+    require([package], f"teleop:={kind}")
     return Node(package=package, executable=executable, remappings=remappings, output="screen")
 
 
@@ -218,34 +184,5 @@ def _kinesthetic(parameters: Mapping[str, Any], *, sim: bool) -> Action:
     """Return kinesthetic teaching; no teleoperation beside it, for nobody may command an arm that is led."""
     if sim:
         raise LaunchError("teleop:=kinesthetic leads a real arm by hand; it needs sim:=false")
-    _require({"xarm_msgs": "xarm_ros2"}, "teleop:=kinesthetic")
+    require(["xarm_msgs"], "teleop:=kinesthetic")
     return node("dynamo_ros", "kinesthetic_teleop_node", parameters, sim=sim)
-
-
-def _camera(stream: ImageStream) -> Action:
-    """Return a RealSense driver on the stream's topic, /NAMESPACE/NAME/color/image_raw."""
-    namespace, name = stream.topic.strip("/").split("/")[:2]
-    profile = f"{stream.width}x{stream.height}x{round(stream.rate_hz)}"
-    settings = {"camera_namespace": namespace, "camera_name": name, "rgb_camera.color_profile": profile}
-    return _include("realsense2_camera", "rs_launch.py", settings)
-
-
-def _include(package: str, file: str, arguments: Mapping[str, str]) -> Action:
-    path = Path(get_package_share_path(package)) / "launch" / file
-    return IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(str(path)), launch_arguments=list(arguments.items())
-    )
-
-
-def _require(packages: Mapping[str, str], reason: str) -> None:
-    missing = [f"{package} ({source})" for package, source in packages.items() if not _is_installed(package)]
-    if missing:
-        raise LaunchError(f"{reason} needs packages that are not installed: {', '.join(missing)}")
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        get_package_share_path(package)
-    except PackageNotFoundError:
-        return False
-    return True
