@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,8 +11,7 @@ from dynamo_policies.errors import DynamoError
 from dynamo_ros.core.bag_files import Item
 from dynamo_ros.core.bag_places import check_room, next_path
 from dynamo_ros.core.listening import Listening
-from dynamo_ros.core.marks import annotate, set_aside
-from dynamo_ros.core.recorder_status import Ending, RecorderStatus
+from dynamo_ros.core.recorder_status import RecorderStatus
 from dynamo_ros.core.recording import (
     EpisodeSummary,
     EpisodeWriter,
@@ -23,6 +21,7 @@ from dynamo_ros.core.recording import (
     topics_of,
 )
 from dynamo_ros.core.recording_plan import RecordingPlan
+from dynamo_ros.core.saved_episodes import Ending, SavedEpisodes
 from dynamo_ros.core.storage_settings import StorageSettings
 
 __all__ = ["EVENTS", "Ending", "Recorder", "RecorderStatus"]
@@ -57,9 +56,7 @@ class Recorder:
         self._path, self._started_ns = folder, 0
         self._task = self._marked = self._noted = self.failure = ""
         self._asked: tuple[str, str] = ("", "")  # operator and note of the last episode
-        self._endings: deque[Ending] = deque()
-        self.last: EpisodeSummary | None = None
-        self._last_task = ""
+        self._saved = SavedEpisodes(self.plan)
 
     @property
     def recording(self) -> bool:
@@ -69,7 +66,12 @@ class Recorder:
     @property
     def saving(self) -> int:
         """How many episodes are being completed."""
-        return len(self._endings)
+        return self._saved.saving
+
+    @property
+    def last(self) -> EpisodeSummary | None:
+        """The last episode that is complete."""
+        return self._saved.last
 
     @property
     def topics(self) -> dict[str, Topic]:
@@ -166,12 +168,7 @@ class Recorder:
         if self._writer is not None:
             self._marked, self._noted = outcome, _joined(self._noted, note)
             return self._path
-        last = self._saved("mark")
-        annotate(last.path, {"outcome": outcome}, note=note)
-        self.plan.count(self._last_task, last.outcome, -1)
-        self.plan.count(self._last_task, outcome)
-        self.last = last._replace(outcome=outcome)
-        return last.path
+        return self._saved.mark(outcome, note)
 
     def end(self, outcome: str = "", note: str = "") -> Ending:
         """End the episode; its bag is completed behind the scenes. An empty `outcome` is as marked before.
@@ -183,12 +180,9 @@ class Recorder:
         writer = self._recording("stop")
         outcome = outcome or self._marked or "unknown"
         writer.end(outcome, _joined(self._noted, note))
-        ending = Ending(self._task, outcome, writer)
-        self._endings.append(ending)
         self._writer = None
         self._listening.forget_the_last_seconds()
-        self.plan.count(self._task, outcome)
-        return ending
+        return self._saved.add(self._task, outcome, writer)
 
     def stop(self, outcome: str = "", note: str = "") -> EpisodeSummary:
         """End the episode and wait until its bag is complete."""
@@ -210,10 +204,7 @@ class Recorder:
         if self._writer is not None:
             self.discard()
         else:
-            last = self._saved("redo")
-            set_aside(last.path)
-            self.plan.count(self._last_task, last.outcome, -1)
-            task, self.last = self._last_task, None
+            task = self._saved.set_last_aside()
         operator, note = self._asked
         return self.start(task, now_ns, operator=operator, note=note)
 
@@ -222,17 +213,11 @@ class Recorder:
         if self._writer is not None and self._writer.full:
             self.failure = self._writer.full
             self.end("", f"ended as the disk is full: {self._writer.full}")
-        done = []
-        while self._endings and self._endings[0].done:
-            ending = self._endings.popleft()
-            done.append(ending.summary())
-            self.last, self._last_task = done[-1], ending.task
-        return done
+        return self._saved.completed()
 
     def finish(self) -> None:
         """Wait until all ended episodes are complete."""
-        for ending in self._endings:
-            ending.summary()
+        self._saved.finish()
 
     def _planned(self) -> str:
         if not self.plan.next_task:
@@ -243,13 +228,6 @@ class Recorder:
         if self._writer is None:
             raise RecordingError(f"nothing to {verb}: no episode is being recorded")
         return self._writer
-
-    def _saved(self, verb: str) -> EpisodeSummary:
-        self.finish()
-        self.tend()
-        if self.last is None or self.last.error:
-            raise RecordingError(f"nothing to {verb}: no episode was recorded")
-        return self.last
 
     def _write(self, item: Item) -> None:
         assert self._writer is not None
