@@ -47,7 +47,7 @@ class Embedder:
         self._encoder = copy.deepcopy(encoder).requires_grad_(requires_grad=False).eval()
         self._encoder.to(device=self.device)
         self._encoder.trunk.to(dtype=DTYPES[precision]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
-        self._engine: Engine = TorchEngine("eager", self._encoder, self.device)
+        self.run_on(TorchEngine("eager", self._encoder, self.device))
 
     @property
     def encoder(self) -> Encoder:
@@ -56,12 +56,13 @@ class Embedder:
 
     @property
     def engine(self) -> Engine:
-        """What embeds single observations."""
+        """What embeds single observations; `engine_choice` says why it is this one."""
         return self._engine
 
-    def run_on(self, engine: Engine) -> None:
+    def run_on(self, engine: Engine, why: str = "") -> None:
         """Embed single observations by `engine` from now on; episodes are embedded as before."""
-        self._engine = engine
+        self._engine: Engine = engine
+        self.engine_choice = why or engine.name
 
     @property
     def feature_size(self) -> int:

@@ -83,7 +83,7 @@ def use_engine(
         choice = choose(embedder.encoder, shape, clock_ns=clock_ns, policy=policy)
     else:
         choice = Choice(make(name, embedder.encoder, shape), ())
-    embedder.run_on(choice.engine)
+    embedder.run_on(choice.engine, str(choice))
     return choice
 
 

@@ -80,7 +80,8 @@ class Timings:
         self._clock_ns = clock_ns
         self._stages: dict[str, Histogram] = {}
         self._arrivals: dict[tuple[str, int], dict[str, int]] = {}
-        self._open: Record | None = None
+        self._open: Record | None = None  # of the plan that is being thought of
+        self._accepted: Record | None = None  # of the plan that was accepted last
         self._records: deque[Record] = deque(maxlen=RECORDS)
         self._ticked_ns: int | None = None
         self._late_ns = 0
@@ -95,8 +96,8 @@ class Timings:
     def add(self, stage: str, duration_ns: int) -> None:
         """Take one duration of `stage`, which counts for the plan in hand as well."""
         self.count(stage, duration_ns)
-        record = self._open
-        if record is not None and (stage not in EACH_TICK or record.accepted_ns):
+        record = self._accepted if stage in EACH_TICK else self._open
+        if record is not None:
             record.stages_ns.setdefault(stage, duration_ns)
 
     def count(self, name: str, duration_ns: int) -> None:
@@ -125,7 +126,8 @@ class Timings:
         if self._open is None or not stamps_ns:
             return
         arrivals = [self._arrivals.get(item, {}) for item in stamps_ns.items()]
-        self._open.stages_ns.update(max(arrivals, key=_total))
+        slowest = max(arrivals, key=_total)
+        self._open.stages_ns.update(slowest)
         self._open.captured_ns = min(stamps_ns.values())
 
     def started(self) -> None:
@@ -144,24 +146,27 @@ class Timings:
 
     def pause(self) -> None:
         """Note that no ticks are due until the next one."""
-        self._ticked_ns, self._late_ns, self._open = None, 0, None
+        self._ticked_ns, self._late_ns, self._open, self._accepted = None, 0, None, None
 
     def accept(self, tick_ns: int, now_ns: int) -> None:
         """Note that the plan for `tick_ns` is commanded from `now_ns` on."""
         record = self._open
         if record is None or record.tick_ns != tick_ns or record.accepted_ns:
             return
-        record.accepted_ns = now_ns
+        record.accepted_ns, self._accepted = now_ns, record
         record.stages_ns["late"] += self._late_ns
         self.count("age", record.age_ns)
         self._records.append(record)
 
     def take_records(self) -> list[Record]:
-        """Return the accepted plans that were not taken yet, at most the last RECORDS."""
+        """Return the accepted plans that were not taken yet and have been commanded, at most RECORDS."""
         taken = []
-        while self._records and self._records[0] is not self._open:
+        while self._records and not self._waits(self._records[0]):
             taken.append(self._records.popleft())
         return taken
+
+    def _waits(self, record: Record) -> bool:
+        return record is self._accepted and EACH_TICK[-1] not in record.stages_ns
 
     def histograms(self) -> dict[str, Histogram]:
         """Return the histogram of each stage, in the order in which the stages first occurred."""

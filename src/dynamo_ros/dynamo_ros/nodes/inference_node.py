@@ -85,7 +85,7 @@ class InferenceNode(ManagedNode):
         self._person = PersonIn(self, contract, self._runner.takeover)
         self._commands, self._due = CommandPublisher(self, contract), False
         self._preparing = self.create_timer(PREPARE_PERIOD_S, self._prepare, clock=self._steady)
-        self._timing = TimingPublisher(self, bundle.embedder.engine.name)
+        self._timing = TimingPublisher(self, bundle.embedder)
         self.get_logger().info(f"bundle {bundle.digest[:12]} for {', '.join(bundle.tasks)}")
         self._view = None if bundle.novelty is None else LiveView(self, self._runner, bundle.novelty)
         if silent := self._runner.silent_gates:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
+from dynamo_policies.embed import Embedder
 from dynamo_policies.plan_times import PLANS, STAGE, PlanTimes, to_text
 from dynamo_ros.core.runner import Runner
 from dynamo_ros.core.timings import FIRST_NS, PER_DECADE, Histogram, Record
@@ -16,8 +17,8 @@ NAME = "dynamo timing"
 class TimingPublisher:
     """Publishes a runner's timings; each plan is told once."""
 
-    def __init__(self, node: Node, engine: str) -> None:
-        self._node, self._engine = node, engine
+    def __init__(self, node: Node, embedder: Embedder) -> None:
+        self._node, self._embedder = node, embedder
         self._publisher = node.create_publisher(DiagnosticArray, "~/timing", 10)
 
     def publish(self, runner: Runner) -> None:
@@ -40,7 +41,8 @@ class TimingPublisher:
         level = DiagnosticStatus.WARN if broken else DiagnosticStatus.OK
         text = f"{late} plans came later than the budget of {budget_ms:.0f} ms" if broken else "in time"
         values = {
-            "engine": self._engine,
+            "engine": self._embedder.engine.name,
+            "engine choice": self._embedder.engine_choice,
             "budget ms": f"{budget_ms:.1f}",
             "late plans": str(late),
             "first bin ms": f"{FIRST_NS / 1e6:g}",
