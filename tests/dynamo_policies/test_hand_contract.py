@@ -16,6 +16,7 @@ from dynamo_policies.decode import FrameSettings
 from dynamo_policies.episodes import load_episode
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.hand_sink import HAND_JOINTS, HandKind
+from dynamo_policies.kinematics import chain
 from dynamo_policies.observation import Pose
 
 ROBOTS = Path(__file__).parents[2] / "config" / "robots"
@@ -96,3 +97,14 @@ def test_actions_without_the_hand_are_refused(allegro: Contract) -> None:
         space.encode(np.zeros(3), LEVEL, 0.0, anchor_position=np.zeros(3), anchor_quaternion=LEVEL)
     with pytest.raises(ActionError, match=r"shape \(1, 7\) given, expected \(K, 22\)"):
         space.decode(np.zeros((1, 7)), Pose(np.zeros(3), LEVEL))
+
+
+def test_the_papers_pair_is_a_contract_of_its_own() -> None:
+    franka = load_contract(ROBOTS / "franka_allegro.yaml")
+    assert franka.policy_rate_hz == 4.0
+    assert len(franka.state_names) == 23
+    limits = [(joint.lower, joint.upper) for joint in chain("fr3").joints]
+    for lower, upper, (low, high) in zip(franka.arm.lower_rad, franka.arm.upper_rad, limits, strict=True):
+        assert low < lower < upper < high
+    ready, _ = chain("fr3").forward([0.0, -0.7854, 0.0, -2.3562, 0.0, 1.5708, 0.7854], tool_offset_m=0.107)
+    np.testing.assert_allclose(ready, [0.3069, 0.0, 0.5903], atol=1e-3)  # Franka's ready pose, to the flange

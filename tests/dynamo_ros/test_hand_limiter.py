@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynamo_policies.contract import Contract, load_contract
-from dynamo_policies.observation import Target
+from dynamo_policies.observation import Pose, Target
 from dynamo_ros.core.chunks import mean_target
 from dynamo_ros.core.commander import Commander
 from dynamo_ros.core.hand_limiter import HandError, HandLimiter
 from dynamo_ros.core.hand_target import HandTargetError, hand_joints
+from dynamo_ros.core.ik import NOMINAL_RAD
 from dynamo_ros.core.teleoperation import Teleoperation
 
 ALLEGRO = load_contract(Path(__file__).parents[2] / "config" / "robots" / "allegro_manipulation.yaml")
@@ -220,3 +221,25 @@ def test_targets_are_picked_by_name_whatever_their_order() -> None:
 def test_a_robot_without_a_hand_takes_no_target_for_one(contract: Contract) -> None:
     with pytest.raises(HandTargetError, match="the contract has no hand"):
         hand_joints(contract.hand, SINK.joints, MIDDLE.tolist())
+
+
+def test_the_papers_pair_is_commanded_as_well() -> None:
+    franka = load_contract(Path(__file__).parents[2] / "config" / "robots" / "franka_allegro.yaml")
+    ready = np.array(NOMINAL_RAD["fr3"])
+    made = Commander(franka)
+    made.observe_hand(MIDDLE, 0)
+    made.start(ready, 0)
+    here = made.forward(ready)
+    goal = Target(Pose(here.position + np.array([0.0, 0.0, -0.05]), here.quaternion), 0.0, MIDDLE + 0.1)
+    joints = ready
+    for number in range(1, 60):
+        now_ns = number * PERIOD_NS
+        made.observe(joints, now_ns)
+        made.observe_hand(MIDDLE, now_ns)
+        made.aim(goal, now_ns)
+        command = made.step(now_ns)
+        assert command is not None
+        joints = command.joints
+    assert made.stopped is None
+    np.testing.assert_allclose(made.forward(joints).position, goal.pose.position, atol=2e-3)
+    np.testing.assert_allclose(command.hand, MIDDLE + 0.1, atol=1e-9)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -111,7 +111,27 @@ class Plane:
         return np.concatenate([q, height], axis=-1), np.broadcast_to(np.eye(3), (*q.shape[:-1], 3, 3))
 
 
-CHAINS: dict[str, Chain] = {"xarm7": XARM7, "panda": PANDA}
+# Source: Franka's robot specifications. The Panda's origins; limits of its successor, the Franka Research 3.
+FR3 = Chain(
+    tuple(
+        replace(joint, name=joint.name.replace("panda", "fr3"), lower=lower, upper=upper)
+        for joint, (lower, upper) in zip(
+            PANDA.joints,
+            (
+                (-2.7437, 2.7437),
+                (-1.7837, 1.7837),
+                (-2.9007, 2.9007),
+                (-3.0421, -0.1518),
+                (-2.8065, 2.8065),
+                (0.5445, 4.5169),
+                (-3.0159, 3.0159),
+            ),
+            strict=True,
+        )
+    )
+)
+
+CHAINS: dict[str, Chain] = {"xarm7": XARM7, "panda": PANDA, "fr3": FR3}
 PLANES: dict[str, Plane] = {"plane": Plane()}
 
 

@@ -16,7 +16,10 @@ from dynamo_ros.core.graphics import mink, mujoco
 FloatArray = npt.NDArray[np.float64]
 
 # The posture that the redundant joint is drawn to: tool down, elbow up, in the middle of the workspace.
-NOMINAL_RAD: dict[str, tuple[float, ...]] = {"xarm7": (0.0, -0.35, 0.0, 1.25, 0.0, 1.60, -0.70)}
+NOMINAL_RAD: dict[str, tuple[float, ...]] = {
+    "xarm7": (0.0, -0.35, 0.0, 1.25, 0.0, 1.60, -0.70),
+    "fr3": (0.0, -0.7854, 0.0, -2.3562, 0.0, 1.5708, 0.7854),  # franka_ros2's own ready pose
+}
 TOOL_SITE = "tool"
 # Keeps the joints from jumping about near singular poses; small enough that the pose is met to about 0.1 mm.
 POSTURE_COST = 0.04
