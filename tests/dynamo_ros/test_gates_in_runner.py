@@ -163,7 +163,7 @@ def test_a_first_action_far_from_the_arm_is_refused() -> None:
     for sample in samples_at(START):
         runner.push(sample)
     plan = runner.infer(runner.preview(TASK, START))
-    with pytest.raises(RunnerError, match=r"0\.\d+ m and 0\.\d+ rad from the arm; at most 0\.15 m"):
+    with pytest.raises(RunnerError, match=r"0\.\d+ m and 0\.\d+ rad from the arm; at most 0\.1 m"):
         runner.check_first(plan, START)
 
 

@@ -147,8 +147,8 @@ class NoveltyGate:
 class FirstAction:
     """How far from the measured tool the first action may be; activation is refused beyond."""
 
-    within_m: float = 0.15
-    within_rad: float = 0.8
+    within_m: float = 0.1
+    within_rad: float = 0.5
 
     def __post_init__(self) -> None:
         check_positive("within_m", self.within_m)
