@@ -110,6 +110,9 @@ def test_a_card_sets_each_encoder_beside_the_references(card: Path, encoder: Pat
     }
     assert values["encoders"][0]["seen"] == 2
     assert values["encoders"][1]["seen"] == 0
+    small, random = (one["figures"]["chunk_error"]["value"] for one in values["encoders"][:2])
+    assert values["encoders"][0]["less_random"]["chunk_error"]["value"] == pytest.approx(small - random)
+    assert values["encoders"][1]["less_random"] == {}
     first = values["encoders"][0]["figures"]["state_rmse/arm"]
     assert first["low"] <= first["value"] <= first["high"]
     # The arm moves as the pictures' red channel counts: an encoder that sees can tell, a blind one can't.

@@ -39,7 +39,7 @@ from dynamo_policies.probes.linear import PENALTIES, Ridge, best_penalties, leas
 from dynamo_policies.probes.neighbours import nearest, nearest_of_episodes, released_queries
 from dynamo_policies.probes.released import released_figures
 from dynamo_policies.probes.run import distinct_names
-from dynamo_policies.probes.scores import Resampler, Value, mean_of, r2_of, rmse_of
+from dynamo_policies.probes.scores import Resampler, Value, difference, mean_of, r2_of, rmse_of
 
 TASKS = ("put_yogurt", "fetch_yogurt")
 TICKS = 30
@@ -257,6 +257,17 @@ def test_an_interval_is_as_wide_as_episodes_differ() -> None:
     # The standard error of the mean of 8 episodes is 0.81: 95 % are within about 1.6.
     assert 1.0 < wide.value - wide.low < 2.2
     assert 1.0 < wide.high - wide.value < 2.2
+
+
+def test_a_difference_on_the_same_episodes_is_surer_than_either() -> None:
+    episode, resampler = np.repeat(np.arange(8), 10), Resampler(range(8))
+    hard = np.repeat(np.arange(8.0), 10)
+    one, other = mean_of(hard, episode, resampler), mean_of(hard + 0.1, episode, resampler)
+    less = difference(one, other)
+    assert less.value == pytest.approx(-0.1)
+    assert less.low == pytest.approx(-0.1)
+    assert less.high == pytest.approx(-0.1)
+    assert difference(Value(1.0), other).low is None
 
 
 def test_a_single_episode_has_no_interval_and_nothing_has_no_value() -> None:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from dynamo_policies.probes.gates import Gate
     from dynamo_policies.probes.run import Candidate
 
-RANDOM = ("random", "random:0")
 NOT_MET = 1
 HEADLINES = (
     "chunk_error",
@@ -159,6 +158,7 @@ def _gates(texts: Sequence[str], infos: Sequence[BagInfo], console: Console) -> 
 
 def _candidates(asked: Sequence[str], references: Sequence[str]) -> list[Candidate]:
     """Return the encoders that were asked for, and those to compare with, the random one among them."""
+    from dynamo_policies.probes.card import RANDOM
     from dynamo_policies.probes.run import Candidate, distinct_names
 
     random = [] if set(RANDOM) & {*asked, *references} else [RANDOM[0]]

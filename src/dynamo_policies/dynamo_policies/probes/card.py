@@ -20,9 +20,10 @@ from dynamo_policies.probes.held_out import held_out_figures
 from dynamo_policies.probes.linear import directions
 from dynamo_policies.probes.neighbours import Neighbours, nearest_of_episodes
 from dynamo_policies.probes.released import released_figures
-from dynamo_policies.probes.scores import Resampler, Value
+from dynamo_policies.probes.scores import Resampler, Value, difference
 
 MAP_FRAMES = 3000
+RANDOM = ("random", "random:0")  # sources of the encoder that others are compared with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,10 +156,23 @@ def card_values(
             {
                 **card.subject._asdict(),
                 "figures": {name: _plain(value) for name, value in card.figures.items()},
+                "less_random": {name: _plain(value) for name, value in less_random(card, cards).items()},
             }
             for card in cards
         ],
     }
+
+
+def less_random(card: Card, cards: Sequence[Card]) -> dict[str, Value]:
+    """Return how the figures of `card` differ from the random encoder's; none where `cards` lack it."""
+    for other in cards:
+        if other.subject.source in RANDOM and other is not card:
+            return {
+                name: difference(value, other.figures[name])
+                for name, value in card.figures.items()
+                if name in other.figures
+            }
+    return {}
 
 
 def _about(name: str, frames: Frames) -> Mapping[str, Any]:
@@ -172,7 +186,7 @@ def _plain(value: Value) -> dict[str, float | None]:
     """Return `value` as JSON can hold it: what is not a number is null."""
     return {
         key: part if part is not None and math.isfinite(part) else None
-        for key, part in value._asdict().items()
+        for key, part in (("value", value.value), ("low", value.low), ("high", value.high))
     }
 
 

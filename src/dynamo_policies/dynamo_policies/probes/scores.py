@@ -17,11 +17,15 @@ TINY = 1e-12
 
 
 class Value(NamedTuple):
-    """A figure with its 95 % interval over episodes; None where it has none."""
+    """A figure with its 95 % interval over episodes, and its values (B,) over the draws that gave it.
+
+    None where it has none.
+    """
 
     value: float
     low: float | None = None
     high: float | None = None
+    draws: FloatArray | None = None
 
 
 class Resampler:
@@ -45,11 +49,29 @@ class Resampler:
         single episode.
         """
         found = statistic(self._weights @ sums)
-        drawn = found[1:][np.isfinite(found[1:])]
-        if len(self.episodes) < 2 or not len(drawn):
+        if len(self.episodes) < 2:
             return Value(float(found[0]))
-        low, high = np.quantile(drawn, (0.025, 0.975))
-        return Value(float(found[0]), float(low), float(high))
+        return interval(float(found[0]), found[1:])
+
+
+def interval(value: float, draws: FloatArray) -> Value:
+    """Return `value` with the interval that holds 95 % of the finite ones of `draws`."""
+    finite = draws[np.isfinite(draws)]
+    if not len(finite):
+        return Value(value)
+    low, high = np.quantile(finite, (0.025, 0.975))
+    return Value(value, float(low), float(high), draws)
+
+
+def difference(one: Value, other: Value) -> Value:
+    """Return `one` less `other`, two encoders' on the same episodes: its interval is that of the differences.
+
+    Episodes differ more than encoders do, so that it is narrower than the intervals of the two suggest.
+    """
+    value = one.value - other.value
+    if one.draws is None or other.draws is None:
+        return Value(value)
+    return interval(value, one.draws - other.draws)
 
 
 def mean_of(values: FloatArray, episode: IntArray, resampler: Resampler) -> Value:

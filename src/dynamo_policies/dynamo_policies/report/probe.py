@@ -29,6 +29,8 @@ CHARTED = (
     "effective_rank",
     "embedding_std",
 )
+COMPARED = 7  # of those, how many are set against random's: not the alarms
+NARROW = "\N{NO-BREAK SPACE}"
 BY_VIEW = ("grasp_error_mm", "state_rmse/tool", "nn_state_rmse/tool")
 
 
@@ -41,6 +43,7 @@ def report_probe(probed: Probed, values: Mapping[str, Any], out: Path, *, gates:
     out.mkdir(parents=True, exist_ok=True)
     sections = (
         _held_out(values),
+        _against_random(values),
         _views(probed, values),
         _neighbours(probed),
         Section(
@@ -100,6 +103,28 @@ def _held_out(values: Mapping[str, Any]) -> Section:
         "collapse: they did not predict success where that was tried."
     )
     return Section("At a glance", text=text, wide=(Media(bars(values, charted), "Held-out figures"),))
+
+
+def _against_random(values: Mapping[str, Any]) -> Section:
+    names = [name for name in CHARTED if name in values["figures"]]
+    compared = [one for one in values["encoders"] if one["less_random"]]
+    if not compared:
+        return Section("")
+    rows = tuple(
+        (one["name"], *(figure_text(one["less_random"].get(name)) for name in names[:COMPARED]))
+        for one in compared
+    )
+    text = (
+        "Figures less those of the random encoder on the same held-out episodes; where an interval does not "
+        "hold 0, the two differ on such episodes. For errors, below 0 is better."
+    )
+    columns = ("encoder", *(_titled(values, name) for name in names[:COMPARED]))
+    return Section("Against random", text=text, table=Table(columns, rows))
+
+
+def _titled(values: Mapping[str, Any], name: str) -> str:
+    unit = values["figures"][name]["unit"]
+    return f"{name} ({unit})" if unit and unit not in name else name
 
 
 def _views(probed: Probed, values: Mapping[str, Any]) -> Section:
@@ -172,7 +197,7 @@ def _table(values: Mapping[str, Any], names: Sequence[str], title: str, text: st
     for name in names:
         about = values["figures"][name]
         cells = [figure_text(one["figures"].get(name)) for one in values["encoders"]]
-        rows.append((name, about["unit"], about["better"], about["role"], *cells))
+        rows.append((name, about["unit"], about["better"], about["role"].replace(" ", NARROW), *cells))
     return Section(title, text=text, table=Table(columns, tuple(rows)))
 
 
@@ -183,7 +208,7 @@ def figure_text(figure: Mapping[str, float | None] | None) -> str:
     value = f"{figure['value']:.3g}"
     if figure["low"] is None or figure["high"] is None:
         return value
-    return f"{value} [{figure['low']:.3g}, {figure['high']:.3g}]"
+    return f"{value} [{figure['low']:.3g},{NARROW}{figure['high']:.3g}]".replace(" ", NARROW)
 
 
 def _meanings() -> Section:

@@ -94,6 +94,7 @@ def gallery(card: Card, frames: Frames, images: Images) -> str:
     width, height = 2.25, 2.25 * shape[0] / shape[1] + 0.32
     figure = Figure(figsize=(width * columns, height * len(card.neighbours)), layout="constrained")
     grid = figure.subplots(len(card.neighbours), columns, squeeze=False)
+    figure.suptitle(card.subject.name, fontsize=11)
     for axes_row, found in zip(grid, card.neighbours, strict=True):
         for axes in axes_row:
             axes.axis("off")
