@@ -94,7 +94,8 @@ def record_until_killed(controller: Controller, recorder: Recorder, after_s: flo
     starts = controller.node.create_client(StartEpisode, f"{recorder.name}/start")
     stops = controller.node.create_client(StopEpisode, f"{recorder.name}/stop")
     assert stops.wait_for_service(READY_S)
-    begun_ns[Path(controller.start(f"{recorder.name}/start").path).name] = time.time_ns()
+    first = Path(controller.start(f"{recorder.name}/start").path).name
+    begun_ns[first] = time.time_ns()
     recorder.look()
     killer = threading.Timer(after_s, lambda: killed.append(recorder.kill()))
     killer.start()
