@@ -168,9 +168,10 @@ def test_a_first_action_far_from_the_arm_is_refused() -> None:
 
 
 def test_a_first_action_near_the_arm_is_accepted() -> None:
-    runner = make_runner(driving_to(GOAL))
-    near = runner._commander.forward(READY)
-    runner = make_runner(driving_to(tuple(near.position)))
+    measured = make_runner(driving_to(GOAL))._commander.forward(READY)
+    bundle = driving_to(tuple(measured.position + 0.05))
+    bundle.policy.chunk[:, 3:7] = measured.quaternion
+    runner = make_runner(bundle)
     for sample in samples_at(START):
         runner.push(sample)
     runner.check_first(runner.infer(runner.preview(TASK, START)), START)
