@@ -151,7 +151,7 @@ class ServoJogDriver(MoveItServoDriver[ServoJogArm]):
 
 def _command_type(what: str) -> Any:
     try:
-        from moveit_msgs.srv import ServoCommandType  # type: ignore[import-not-found]  # MoveIt's workspace
+        from moveit_msgs.srv import ServoCommandType  # MoveIt's workspace
     except ImportError as error:
         raise MissingPackageError(what, "moveit_msgs", "MoveIt, ros-jazzy-moveit-servo") from error
     return ServoCommandType

@@ -15,7 +15,7 @@ Answered = Callable[[int, str], None]
 def service_types(what: str) -> Any:
     """Return the module xarm_msgs.srv, or raise MissingPackageError, which names `what` needs it."""
     try:
-        import xarm_msgs.srv  # type: ignore[import-not-found]  # the vendor's workspace
+        import xarm_msgs.srv  # the vendor's workspace
     except ImportError as error:
         raise MissingPackageError(what, "xarm_msgs", "xarm_ros2") from error
     return xarm_msgs.srv
@@ -30,7 +30,7 @@ class XarmServices:
 
     def __init__(self, bus: Bus, namespace: str, reported: Callable[[Any], None], *, what: str) -> None:
         types = service_types(what)
-        from xarm_msgs.msg import RobotMsg  # type: ignore[import-not-found]
+        from xarm_msgs.msg import RobotMsg
 
         kinds = {
             "motion_enable": types.SetInt16ById,

@@ -32,6 +32,7 @@ from dynamo_ros.nodes.qos import RELIABILITIES
 from dynamo_ros.nodes.spin import run
 from dynamo_ros.nodes.teleop_node import POSE_TOPIC
 from dynamo_sim.controllers import RejectedError
+from dynamo_sim.nodes.arm_modes import arm_modes
 from dynamo_sim.nodes.gripper_action import GripperAction, GripperStation
 from dynamo_sim.nodes.hand_topic import HandTopic
 from dynamo_sim.nodes.sensors import (
@@ -126,6 +127,7 @@ class StationNode(Node):
             self.create_subscription(PoseStamped, topic, self._hear(topic), 10)
         self.create_service(ResetStation, "/station/reset", self._reset)
         self._gripper = self._serve_gripper(contract)
+        self._modes = arm_modes(self, self._station)
         self._hand = None if contract.hand is None else HandTopic(self, contract.hand, self._move_hand)
 
     def _serve_gripper(self, contract: Contract) -> GripperAction | None:
@@ -170,6 +172,8 @@ class StationNode(Node):
         )
         outcome.header.stamp, outcome.elapsed = to_time(now_ns), verdict.elapsed_s
         self._outcome.publish(outcome)
+        if self._modes is not None:
+            self._modes.report(now_ns)
         truth = {**self._station.objects(), "tool": self._station.tool_pose()}
         frame = self._contract.base_frame
         self._objects.publish(objects_message(truth, self._order, frame=frame, stamp_ns=now_ns))

@@ -15,6 +15,7 @@ from dynamo_policies.streams import ImageStream, JointStream, Stream
 from dynamo_ros.core.station import StationOutcome
 from dynamo_sim.cameras import Cameras
 from dynamo_sim.controllers import CLOSED_RAD, GripperController, JointTrajectoryController
+from dynamo_sim.leading import leading_wrench
 from dynamo_sim.reading import JointReading
 from dynamo_sim.schedule import Schedule
 from dynamo_sim.xarm_kitchen.judge import Judge
@@ -62,6 +63,8 @@ class KitchenStation:
         self._arm, self._gripper = JointTrajectoryController(contract.arm.joints), GripperController()
         self._judging = Schedule(JUDGE_HZ)
         self._now_ns = 0
+        self._led = False
+        self._lead_to: Pose | None = None
         self.reset(next(task for task in contract.tasks if task in TASKS), 0)
 
     @property
@@ -78,6 +81,7 @@ class KitchenStation:
         start = draw_start(task, seed)
         self._kitchen.place(start)
         self._slot = start.slot
+        self.take_hold()
         self._arm.reset(start.arm)
         self._gripper.reset(self.gripper_status().position, now_ns=self._now_ns)
         self._judge = Judge(task, time_limit_s=limit_s, now_ns=self._now_ns)
@@ -88,7 +92,7 @@ class KitchenStation:
         samples: list[Sample] = []
         while self._now_ns + STEP_NS <= until_ns:
             opening = 1.0 - self._gripper.desired(self._now_ns) / CLOSED_RAD
-            self._kitchen.step(self._arm.desired(self._now_ns), opening)
+            self._kitchen.step(self._joints_wanted(), opening)
             self._now_ns += STEP_NS
             self._deepest_m = max(self._deepest_m, self._kitchen.penetration_m)
             samples.extend(self._measure())
@@ -121,6 +125,21 @@ class KitchenStation:
     def command_gripper(self, position: float) -> None:
         """Begin a gripper action towards `position`, rad of drive_joint, 0 open to 0.85 closed."""
         self._gripper.goal(position, now_ns=self._now_ns)
+
+    def let_go(self) -> None:
+        """Let the arm be led: it carries its weight, and its servos only damp."""
+        self._led, self._lead_to = True, None
+
+    def take_hold(self) -> None:
+        """Hold the arm where it is; what trajectories it was given while it was led are forgotten."""
+        if self._led:
+            self._arm.reset(self.joint_positions())
+            self._kitchen.push(None)
+        self._led = False
+
+    def lead(self, wanted: Pose) -> None:
+        """Lead the tool towards `wanted` by hand, if the arm was let go."""
+        self._lead_to = wanted
 
     def outcome(self) -> StationOutcome:
         """Return the judge's verdict at this moment."""
@@ -187,6 +206,14 @@ class KitchenStation:
     def penetration_m(self) -> float:
         """Return how deep the deepest contact since the reset was, m."""
         return self._deepest_m
+
+    def _joints_wanted(self) -> FloatArray:
+        """Return where the servos aim; a led arm's aim at where it is while a hand pushes the tool."""
+        if not self._led:
+            return self._arm.desired(self._now_ns)
+        if self._lead_to is not None:
+            self._kitchen.push(leading_wrench(self.tool_pose(), self._lead_to))
+        return self.joint_positions()
 
     def _measure(self) -> list[Sample]:
         due = [name for name, schedule in self._schedules.items() if schedule.due(self._now_ns)]

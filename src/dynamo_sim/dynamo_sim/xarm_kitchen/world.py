@@ -53,6 +53,15 @@ class Kitchen:
         self.data.ctrl[self._finger_servo] = STROKE_M * opening
         mujoco.mj_step(self.model, self.data)
 
+    def push(self, wrench: FloatArray | None) -> None:
+        """Push the tool with a force in N and a torque in Nm, (6,) in the base frame, from now on."""
+        pushes = np.zeros(self.model.nv)
+        if wrench is not None:
+            tool = self.data.site(TOOL_SITE)
+            body = self.model.site(TOOL_SITE).bodyid[0]
+            mujoco.mj_applyFT(self.model, self.data, wrench[:3], wrench[3:], tool.xpos, body, pushes)
+        self.data.qfrc_applied[:] = pushes
+
     def update(self) -> None:
         """Bring the poses of bodies and cameras up to the joint positions; a step leaves them behind."""
         mujoco.mj_kinematics(self.model, self.data)
