@@ -9,7 +9,7 @@ import sys
 # Looked for, because importing them takes seconds.
 FOUND = (
     "av", "colcon_core", "cv2", "daqp", "hypothesis", "jinja2", "launch", "launch_ros", "matplotlib", "mink",
-    "mujoco", "mypy", "psutil", "pytest", "rich", "ros2cli", "rosbags", "safetensors", "scipy", "tensorboard",
+    "mujoco", "mypy", "psutil", "pytest", "rich", "ros2cli", "rosbags", "ruckig", "safetensors", "scipy", "tensorboard",
     "torch", "yaml", "dynamo_policies", "dynamo_ros", "dynamo_sim",
 )  # fmt: skip
 # Imported, because their libraries must load.

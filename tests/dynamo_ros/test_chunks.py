@@ -26,6 +26,17 @@ def test_kth_target_of_a_chunk_is_for_k_plus_one_periods_after_its_tick() -> Non
     assert blender.at(1400) is None
 
 
+def test_what_a_late_chunk_says_of_the_past_is_dropped() -> None:
+    blender = ChunkBlender(PERIOD)
+    blender.add(1000, [target(1.0), target(2.0), target(3.0), target(4.0)])
+    assert blender.at(1300) is not None
+    assert blender.at(1100) is None
+    blender.add(900, [target(0.0), target(0.0), target(0.0), target(9.0)])
+    now = blender.at(1300)
+    assert now is not None
+    assert now.pose.position[0] == pytest.approx(6.0)  # only the last of the late one is for now
+
+
 def test_overlapping_chunks_are_averaged_with_equal_weight() -> None:
     blender = ChunkBlender(PERIOD)
     blender.add(0, [target(0.0), target(1.0, yaw=0.2, gripper=1.0)])
