@@ -9,8 +9,8 @@ import sys
 # Looked for, because importing them takes seconds.
 FOUND = (
     "av", "colcon_core", "cv2", "daqp", "hypothesis", "jinja2", "launch", "launch_ros", "matplotlib", "mink",
-    "mujoco", "mypy", "psutil", "pytest", "rich", "ros2cli", "rosbags", "ruckig", "safetensors", "scipy", "tensorboard",
-    "torch", "yaml", "dynamo_policies", "dynamo_ros", "dynamo_sim",
+    "mujoco", "mypy", "psutil", "pytest", "rich", "ros2cli", "rosbags", "ruckig", "safetensors", "scipy",
+    "tensorboard", "torch", "yaml", "dynamo_policies", "dynamo_ros", "dynamo_sim",
 )  # fmt: skip
 # Imported, because their libraries must load.
 IMPORTED = ("numpy", "rclpy", "composition_interfaces.srv", "control_msgs.action", "dynamo_interfaces.srv")
