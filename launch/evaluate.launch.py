@@ -43,6 +43,7 @@ def generate_launch_description() -> LaunchDescription:
                 "max_command_age_ms", "100", "simulated time waits for a computer held up longer; 0: never"
             ),
             declare("device", "cpu", "where the policy's networks run"),
+            declare("engine", "eager", "what runs the policy's encoder: eager, auto, … (docs/latency.md)"),
             *real_robot_arguments(),
             *environment(),
             fail_with_any(),
@@ -61,7 +62,8 @@ def _actions(context: LaunchContext) -> list[Action]:
         else real_robot(context, find_contract(contract))
     )
     recording = {"contract": contract, "out": f"{out}/bags", "extras": EXTRAS if sim else EXTRAS[1:]}
-    policy = {"bundle": bundle, "contract": contract, "device": value(context, "device")}
+    policy = {name: value(context, name) for name in ("device", "engine")}
+    policy |= {"bundle": bundle, "contract": contract}
     plan = {
         "bundle": bundle,
         "simulated": sim,

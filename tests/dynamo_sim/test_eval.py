@@ -53,3 +53,12 @@ def test_two_processes_find_what_one_finds(bundle: Path, tmp_path: Path) -> None
         assert main([*arguments, "--out", str(tmp_path / jobs)], [COMMAND]) == 0
     one, two = (json.loads((tmp_path / jobs / "trials.json").read_text()) for jobs in ("1", "2"))
     assert one == two
+
+
+def test_the_encoder_runs_on_the_engine_asked_for(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["eval", "--bundle", str(bundle), "--out", str(tmp_path), "--trials", "1", "--no-video"]
+    assert main([*arguments, "--engine", "torch_bf16"], [COMMAND]) == 0
+    assert main([*arguments, "--engine", "graphs"], [COMMAND]) == 2
+    assert "needs a CUDA device" in capsys.readouterr().err

@@ -31,6 +31,7 @@ def robot_launch(contract: str) -> LaunchDescription:
             declare("task", "", "task of the policy; empty: the bundle's first"),
             declare("autostart", "true", "activate the policy once all streams have come", "true", "false"),
             declare("device", "cpu", "where the policy's networks run"),
+            declare("engine", "eager", "what runs the policy's encoder: eager, auto, … (docs/latency.md)"),
             *teleop_arguments(),
             declare("rtf", "1.0", "real-time factor of the simulation; 0: as fast as it can"),
             declare("seed", "0", "start state of the simulation"),
@@ -60,6 +61,7 @@ def _policy(context: LaunchContext) -> list[Action]:
         "contract": str(contract_path(value(context, "contract"))),
         "task": value(context, "task"),
         "device": value(context, "device"),
+        "engine": value(context, "engine"),
         "autostart": is_true(context, "autostart"),
     }
     return [node("dynamo_ros", "inference_node", parameters, sim=is_true(context, "sim"))]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 
 from dynamo_policies.bundle import Bundle, load_bundle
+from dynamo_policies.engines.choice import use_engine
 from dynamo_policies.video import VideoWriter, side_by_side
 from dynamo_ros.core.rollout import Rollout, rollout
 from dynamo_ros.core.runner import Runner
@@ -32,6 +33,7 @@ class Settings(NamedTuple):
     device: str
     latency_ns: int
     video: bool
+    engine: str = "eager"
 
 
 def results(settings: Settings, trials: list[Trial], jobs: int) -> Iterator[TrialResult]:
@@ -58,6 +60,7 @@ def _bench(settings: Settings) -> _Bench:
     # Further threads wait for one another when cores are busy: a tenth of the speed was measured.
     torch.set_num_threads(1)
     bundle = load_bundle(settings.bundle, device=settings.device)
+    use_engine(bundle.embedder, settings.engine, clock_ns=time.perf_counter_ns, policy=bundle.policy)
     kind = station_kind(settings.station or bundle.contract.name)
     return _Bench(bundle, kind.station(bundle.contract), Runner(bundle, clock_ns=time.perf_counter_ns))
 

@@ -20,6 +20,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--jobs", type=int, default=1, help="how many processes (default 1)")
     parser.add_argument("--device", default="cpu", help="where the encoder runs (default cpu)")
+    parser.add_argument(
+        "--engine", default="eager", help="what runs the encoder: eager, auto, … (docs/latency.md)"
+    )
     parser.add_argument("--latency-ms", type=float, default=0.0, help="from observation to plan (default 0)")
     parser.add_argument(
         "--video", action=argparse.BooleanOptionalAction, default=True, help="write an MP4 of each rollout"
@@ -38,7 +41,7 @@ def _run(args: argparse.Namespace) -> int:
     about = {"bundle": str(args.bundle), "contract_hash": manifest.contract_hash, "seed": args.seed}
     log, begun = TrialLog(args.out, trials, about), time.monotonic()
     latency_ns = int(args.latency_ms * 1e6)
-    settings = Settings(args.bundle, args.out, args.station, args.device, latency_ns, args.video)
+    settings = Settings(args.bundle, args.out, args.station, args.device, latency_ns, args.video, args.engine)
     for result in results(settings, trials, args.jobs):
         print(log.add(result), flush=True)
     print(f"{describe(log.finish())}; {time.monotonic() - begun:.0f} s")
