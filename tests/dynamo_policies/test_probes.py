@@ -40,6 +40,7 @@ from dynamo_policies.probes.neighbours import nearest, nearest_of_episodes, rele
 from dynamo_policies.probes.released import released_figures
 from dynamo_policies.probes.run import distinct_names
 from dynamo_policies.probes.scores import Resampler, Value, difference, mean_of, r2_of, rmse_of
+from dynamo_policies.report.probe import figure_text
 
 TASKS = ("put_yogurt", "fetch_yogurt")
 TICKS = 30
@@ -353,6 +354,26 @@ def test_the_total_of_the_released_protocol_leaves_the_tool_out(
     figures = released_figures(noise(frames, 4), frames, episodes)
     arm, gripper = (figures[f"released_state_mse_train/{group}"].value for group in ("arm", "gripper"))
     assert figures["released_state_mse_train/total"].value == pytest.approx((7 * arm + gripper) / 8)
+
+
+def test_the_total_over_an_action_is_in_metres(frames: Frames, episodes: list[Episode]) -> None:
+    figures = released_figures(noise(frames, 4), frames, episodes)
+    parts = {
+        name: figures[f"released_nn_action_mse/{name}"].value for name in ("position", "rotation", "gripper")
+    }
+    expected = (3 * parts["position"] * 1e-6 + 3 * parts["rotation"] + parts["gripper"]) / 7
+    assert figures["released_nn_action_mse/total"].value == pytest.approx(expected)
+
+
+def test_a_figure_is_shown_in_line_with_its_interval() -> None:
+    def shown(**figure: float | None) -> str:
+        return figure_text(figure).replace("\N{NO-BREAK SPACE}", " ")
+
+    assert shown(value=0.00726, low=6e-6, high=0.0157) == "0.0073 [0.0000, 0.0157]"
+    assert shown(value=50.94, low=45.2, high=159.2) == "51 [45, 159]"
+    assert shown(value=0.1234, low=None, high=None) == "0.123"
+    assert shown(value=None, low=None, high=None) == "-"
+    assert figure_text(None) == "-"
 
 
 def test_an_encoder_that_sees_where_to_go_beats_a_blind_one(

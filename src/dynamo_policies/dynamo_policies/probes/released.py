@@ -22,6 +22,7 @@ from dynamo_policies.splits import training_episodes
 
 TRAIN_SHARE, SPLIT_SEED = 0.95, 42
 QUERIES, FIRST_QUERY = 200, 10
+POSITION = "position"  # in mm; totals are in m and rad, as datasets have them
 
 
 def released_figures(
@@ -56,12 +57,17 @@ def _queries(frames: Frames, seed: int) -> np.ndarray[tuple[int, ...], np.dtype[
 
 
 def _by_group(name: str, values: Values, errors: FloatArray) -> dict[str, Value]:
-    """Return the mean of squared `errors` (N, D) over each group, and over all that the contract lists."""
+    """Return the mean of squared `errors` (N, D) over each group, and in SI units over all but the tool's."""
     groups = dict(values.groups)
+    if POSITION in groups:
+        in_metres = errors.copy()
+        in_metres[:, groups[POSITION]] *= 1e-6
+    else:
+        in_metres = errors
     counted = [
         i for group, columns in groups.items() if group != TOOL for i in range(columns.start, columns.stop)
     ]
     figures = {
         f"{name}/{group}": Value(float(errors[:, columns].mean())) for group, columns in groups.items()
     }
-    return {**figures, f"{name}/{TOTAL}": Value(float(errors[:, counted].mean()))}
+    return {**figures, f"{name}/{TOTAL}": Value(float(in_metres[:, counted].mean()))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,7 @@ def _tables(values: Mapping[str, Any]) -> tuple[Section, ...]:
             released,
             "The released protocol",
             "As the authors' code computes them, to compare with theirs: least squares are fitted to all "
-            "frames, so that val is not held out. Joints count towards the total, the tool does not.",
+            "frames, so that val is not held out. Totals are in m and rad; the tool does not count in them.",
         ),
         _table(
             values,
@@ -203,12 +204,14 @@ def _table(values: Mapping[str, Any], names: Sequence[str], title: str, text: st
 
 def figure_text(figure: Mapping[str, float | None] | None) -> str:
     """Return a figure in few digits, with its interval where it has one."""
-    if figure is None or figure["value"] is None:
+    value, low, high = (None if figure is None else figure[key] for key in ("value", "low", "high"))
+    if value is None:
         return "-"
-    value = f"{figure['value']:.3g}"
-    if figure["low"] is None or figure["high"] is None:
-        return value
-    return f"{value} [{figure['low']:.3g},{NARROW}{figure['high']:.3g}]".replace(" ", NARROW)
+    if low is None or high is None:
+        return f"{value:.3g}"
+    largest = max(abs(value), abs(low), abs(high), 1e-9)
+    digits = max(0, 2 - math.floor(math.log10(largest)))  # three of the largest; the others in line with it
+    return f"{value:.{digits}f}{NARROW}[{low:.{digits}f},{NARROW}{high:.{digits}f}]"
 
 
 def _meanings() -> Section:
