@@ -31,6 +31,8 @@ def figures(heard: Heard, robot: Contract) -> dict[str, Any]:
     arrivals = [one for one in heard.arrivals if one.sent_ns >= since_ns]
     plans = [one for one in heard.plans if one.accepted_ns >= since_ns and "publish" in one.stages_ms]
     rows = [row for plan in plans if (row := _row(plan, arrivals)) is not None]
+    if not rows:
+        raise SystemExit(f"no plan was commanded; stops: {heard.stops}, counts: {heard.counts}")
     parts = {name: _summary([row.get(name, 0.0) for row in rows]) for name in rows[0]}
     sent = np.array([one.sent_ns for one in arrivals], np.int64)
     period_ms = robot.arm.period_ns / 1e6

@@ -74,10 +74,13 @@ def publish_camera(topic: str) -> None:
     publisher = node.create_publisher(Image, topic, QoSProfile(depth=20))
     ended = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
-    payload, number, due = Payload(Source(topic, "sensor_msgs/msg/Image", CAMERA_HZ)), 0, time.monotonic()
+    source = Source(topic, "sensor_msgs/msg/Image", CAMERA_HZ)
+    # A camera that shows the same all the time counts as frozen.
+    payloads = [Payload(source, seed=seed) for seed in range(3)]
+    number, due = 0, time.monotonic()
     while not ended.is_set():
         number += 1
-        publisher.publish(payload.numbered(number, time.time_ns()))
+        publisher.publish(payloads[number % len(payloads)].numbered(number, time.time_ns()))
         due += 1.0 / CAMERA_HZ
         time.sleep(max(0.0, due - time.monotonic()))
     node.destroy_node()

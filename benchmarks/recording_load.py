@@ -58,10 +58,10 @@ def contract(camera_hz: float = 30.0, cameras: int = CAMERAS) -> Contract:
 class Payload:
     """The CDR bytes of a source's messages, of which only stamp and number change."""
 
-    def __init__(self, source: Source, *, size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
+    def __init__(self, source: Source, *, size: tuple[int, int] = (WIDTH, HEIGHT), seed: int = 0) -> None:
         types = typestore().types
         header = types["std_msgs/msg/Header"](types["builtin_interfaces/msg/Time"](0, 0), "0" * NUMBER_DIGITS)
-        message = _message(types, source, header, size)
+        message = _message(types, source, header, size, seed)
         self._bytes = bytearray(typestore().serialize_cdr(message, source.type))
 
     def numbered(self, number: int, stamp_ns: int) -> bytes:
@@ -78,9 +78,9 @@ def numbers(file: Path) -> Iterator[tuple[str, int, int]]:
         yield channel.topic, int(number), message.publish_ns
 
 
-def _message(types: Any, source: Source, header: Any, size: tuple[int, int]) -> Any:
+def _message(types: Any, source: Source, header: Any, size: tuple[int, int], seed: int) -> Any:
     if source.is_camera:
-        pixels = np.random.default_rng(0).integers(0, 256, size[0] * size[1] * 3, np.uint8)
+        pixels = np.random.default_rng(seed).integers(0, 256, size[0] * size[1] * 3, np.uint8)
         return types[source.type](header, size[1], size[0], "rgb8", 0, size[0] * 3, pixels)
     if source.type.endswith("JointState"):
         names = ["drive_joint"] if source.topic.endswith("1") else [f"joint{n}" for n in range(1, 8)]
