@@ -47,6 +47,7 @@ class Robot:
 
     def __init__(self, node: Node, contract: Contract) -> None:
         self.node, self.contract, self.joints, self.seeing = node, contract, READY, True
+        self.shown = 0
         self.trajectories: list[JointTrajectory] = []
         self.poses: list[PoseStamped] = []
         self.grips: list[float] = []
@@ -74,7 +75,9 @@ class Robot:
             self.states.publish(message)
 
     def show(self) -> None:
+        self.shown += 1  # no two images are the same, as from a camera
         for publisher in self.cameras if self.seeing else []:
-            image = Image(height=128, width=128, encoding="rgb8", step=384, data=bytes(128 * 384))
+            data = bytes([self.shown % 256]) * (128 * 384)
+            image = Image(height=128, width=128, encoding="rgb8", step=384, data=data)
             image.header.stamp = self.node.get_clock().now().to_msg()
             publisher.publish(image)

@@ -31,7 +31,7 @@ def test_no_argument_of_a_launch_reaches_a_gate(path: Path) -> None:
 @pytest.mark.parametrize("path", ROBOTS, ids=lambda path: path.stem)
 def test_every_robot_has_every_gate_on(path: Path) -> None:
     gates = load_contract(path).gates
-    named = ("stale", "unreadable", "non_finite", "plan", "clock", "robot_state", "deadman", "novelty")
-    assert all(getattr(gates, name).reaction in ("hold", "stop") for name in named)
+    named = ("stale", "unreadable", "frozen", "non_finite", "plan", "clock", "robot_state", "novelty")
+    assert all(getattr(gates, name).reaction in ("hold", "stop") for name in (*named, "deadman"))
     assert "none" not in gates.stale.streams.values()
     assert gates.robot_state.topic is not None

@@ -19,8 +19,8 @@ def with_gates(contract: Contract, text: str) -> Contract:
 
 def test_a_contract_without_gates_has_every_gate_on(contract: Contract) -> None:
     gates = with_gates(contract, "").gates
-    reacting = ("stale", "unreadable", "non_finite", "plan", "clock", "robot_state", "deadman", "novelty")
-    assert all(getattr(gates, name).reaction in ("hold", "stop") for name in reacting)
+    reacting = ("stale", "unreadable", "frozen", "non_finite", "plan", "clock", "robot_state", "novelty")
+    assert all(getattr(gates, name).reaction in ("hold", "stop") for name in (*reacting, "deadman"))
     assert gates.estop.topic == "/dynamo/estop"
 
 

@@ -53,7 +53,7 @@ class Bench:
     """A fake arm with cameras, and the node."""
 
     def __init__(self, ros: Ros, kitchen: Path, bundle: Path) -> None:
-        self.ros, self.contract = ros, load_contract(kitchen)
+        self.ros, self.contract, self._shown = ros, load_contract(kitchen), 0
         self.node = ros.node("ufactory_driver")
         self.arm = FakeXarm(self.node, self.contract)
         self._cameras = [
@@ -70,8 +70,10 @@ class Bench:
         return float(tool_pose(self.contract, self.arm.controller.joints).position[1])
 
     def _show(self) -> None:
+        self._shown += 1  # no two images are the same, as from a camera
         for publisher in self._cameras:
-            image = Image(height=128, width=128, encoding="rgb8", step=384, data=bytes(128 * 384))
+            data = bytes([self._shown % 256]) * (128 * 384)
+            image = Image(height=128, width=128, encoding="rgb8", step=384, data=data)
             image.header.stamp = self.node.get_clock().now().to_msg()
             publisher.publish(image)
 

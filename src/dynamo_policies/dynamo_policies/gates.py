@@ -40,6 +40,18 @@ class UnreadableGate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FrozenGate:
+    """A camera repeats one image, under new stamps, for its max_age_ms while a joint moves by `moved_rad`."""
+
+    reaction: Reaction = "hold"
+    moved_rad: float = 0.05
+    stop_after_s: float | None = 1.0
+
+    def __post_init__(self) -> None:
+        check_positive("moved_rad", self.moved_rad)
+
+
+@dataclass(frozen=True, kw_only=True)
 class NonFiniteGate:
     """The policy's action holds NaN or infinity."""
 
@@ -174,6 +186,7 @@ class Gates:
     slow_rad_s: float = 0.2
     stale: StaleGate = field(default_factory=StaleGate)
     unreadable: UnreadableGate = field(default_factory=UnreadableGate)
+    frozen: FrozenGate = field(default_factory=FrozenGate)
     non_finite: NonFiniteGate = field(default_factory=NonFiniteGate)
     plan: PlanGate = field(default_factory=PlanGate)
     clock: ClockGate = field(default_factory=ClockGate)
@@ -187,7 +200,16 @@ class Gates:
     def __post_init__(self) -> None:
         check_positive("slow_m_s", self.slow_m_s)
         check_positive("slow_rad_s", self.slow_rad_s)
-        for name in ("unreadable", "non_finite", "plan", "clock", "robot_state", "deadman", "novelty"):
+        for name in (
+            "unreadable",
+            "frozen",
+            "non_finite",
+            "plan",
+            "clock",
+            "robot_state",
+            "deadman",
+            "novelty",
+        ):
             if (seconds := getattr(self, name).stop_after_s) is not None:
                 check_positive(f"{name}.stop_after_s", seconds)
 

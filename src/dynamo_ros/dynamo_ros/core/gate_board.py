@@ -12,6 +12,7 @@ from dynamo_ros.core.gates import (
     ClockGate,
     DeadmanGate,
     EstopGate,
+    FrozenGate,
     Gate,
     NoveltyGate,
     PlanGate,
@@ -70,6 +71,7 @@ class GateBoard:
             "stale": its.stale.reaction,
             **{f"stale {name}": reaction for name, reaction in its.stale.streams.items()},
             "unreadable": its.unreadable.reaction,
+            "frozen": its.frozen.reaction,
             "non_finite": its.non_finite.reaction,
             "plan": its.plan.reaction,
             "clock": its.clock.reaction,
@@ -87,6 +89,9 @@ class GateBoard:
             ReportGate(its.unreadable.reaction),
             ReportGate(its.non_finite.reaction),
         )
+        self.frozen = {
+            name: FrozenGate(its.frozen, name, stream) for name, stream in contract.cameras.items()
+        }
         self.plan, self.clock = PlanGate(its.plan, contract.period_ns), ClockGate(its.clock)
         self.robot_state = RobotStateGate(its.robot_state, len(contract.arm.joints))
         self.deadman, self.estop = DeadmanGate(its.deadman), EstopGate(its.estop)
@@ -96,6 +101,7 @@ class GateBoard:
             _Place("clock", self.clock, "arm", its.clock.stop_after_s),
             _Place("unreadable", self.unreadable, "policy", its.unreadable.stop_after_s),
             *self._of_streams(contract),
+            *(_Place("frozen", gate, "policy", its.frozen.stop_after_s) for gate in self.frozen.values()),
             _Place("non_finite", self.non_finite, "policy", its.non_finite.stop_after_s),
             _Place("plan", self.plan, "policy", its.plan.stop_after_s),
             _Place("novelty", self.novelty, "policy", its.novelty.stop_after_s),

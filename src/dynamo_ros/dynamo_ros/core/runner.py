@@ -159,6 +159,10 @@ class Runner:
         self.gates.unreadable.clear(sample.stream)
         if sample.stream in self.gates.stale:
             self.gates.stale[sample.stream].saw(sample.stamp_ns)
+        if sample.stream in self.gates.frozen and self._arm is not None:
+            self.gates.frozen[sample.stream].saw(
+                sample.value, self._arm.value.astype(np.float64, copy=False), sample.stamp_ns
+            )
         if sample.stream == self.contract.arm_stream:
             self._arm = sample
             self._commander.observe(sample.value, sample.stamp_ns)
