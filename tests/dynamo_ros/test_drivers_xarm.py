@@ -212,6 +212,17 @@ def test_without_the_vendors_package_one_line_says_so(monkeypatch: pytest.Monkey
         Bench(kitchen("servo_j"))
 
 
+def test_moveit_servo_without_its_package_is_one_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = kitchen("ee_vel").to_dict()
+    for key in ("namespace", "failure_stop_s", "duration_s"):
+        del plain["arm"][key]
+    plain["arm"] |= {"kind": "servo_twist", "stop": "hold"}
+    for name in ("moveit_msgs", "moveit_msgs.srv"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingPackageError, match=r"'servo_twist' needs the package moveit_msgs \(of MoveIt"):
+        Bench(parse_contract(yaml.safe_dump(plain, sort_keys=False)))
+
+
 def test_the_gripper_is_enabled_once_and_then_sent_in_pulses(contract: Contract) -> None:
     plain = contract.to_dict()
     del plain["gripper"]["action"]

@@ -139,10 +139,15 @@ def test_a_stop_lasts_until_rearmed(ros: Ros, teleop: TeleopNode, arm: Arm, devi
     ros.until(lambda: len(arm.commanded) > 5)
     person = ros.node("person")
     assert ros.call(person, Trigger, "/teleop_node/stop", Trigger.Request()).success
-    ros.spin(0.1)
+
+    def silent() -> bool:
+        """Whether no command comes for a while; a stop takes some to come to rest."""
+        count = len(arm.trajectories)
+        ros.spin(0.3)
+        return len(arm.trajectories) == count
+
+    ros.until(silent, what="the end of commands")
     count = len(arm.trajectories)
-    ros.spin(0.2)
-    assert len(arm.trajectories) == count
     assert ros.call(person, Trigger, "/teleop_node/rearm", Trigger.Request()).success
     ros.until(lambda: len(arm.trajectories) > count)
 

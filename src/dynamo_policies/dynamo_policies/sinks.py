@@ -14,8 +14,8 @@ from dynamo_policies.errors import ConfigError
 
 S = TypeVar("S", bound="Arm | Gripper")
 SERVO_STEP_M = 0.01
-# What a latched stop does: command the measured joints once more; with `hold_and_disable` the driver is then
-# told to stop as well, which lasts until it is prepared anew.
+# What a latched stop does: brake, and hold there; with `hold_and_disable` the driver is then told to stop as
+# well, which lasts until it is prepared anew.
 Stop = Literal["hold", "hold_and_disable"]
 
 # Half of what the xArm takes at most (its SDK and manual: 20 rad/s^2, 500 rad/s^3); MoveIt's limit is 10 too.

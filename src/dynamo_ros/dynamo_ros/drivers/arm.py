@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from dynamo_ros.core.commander import ArmCommand
 from dynamo_ros.core.steps import FloatArray
@@ -12,6 +12,8 @@ class ArmDriver(Protocol):
     First `prepare`; then, with each tick, `ready` and, where it is, `send`. A `fault` is for the caller to
     stop by; `halt` follows each latched stop, and `prepare` what a person does about it.
     """
+
+    NEEDS_JOINTS: ClassVar[bool]  # whether `observe` is of use
 
     def prepare(self, now_ns: int) -> None:
         """Begin to make the arm ready for commands."""

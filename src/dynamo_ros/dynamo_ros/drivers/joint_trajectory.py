@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from builtin_interfaces.msg import Duration
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -18,6 +19,8 @@ SECOND_NS = 1_000_000_000
 
 class TrajectoryDriver:
     """Publishes one trajectory a command. The controller holds the last one for ever, so nothing ends it."""
+
+    NEEDS_JOINTS: ClassVar[bool] = False
 
     def __init__(self, bus: Bus, contract: Contract) -> None:
         arm = of_kind(contract.arm, TrajectoryArm, "a trajectory driver")

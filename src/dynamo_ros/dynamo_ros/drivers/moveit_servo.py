@@ -28,6 +28,7 @@ class MoveItServoDriver(Generic[A]):
         MissingPackageError: moveit_msgs is not installed.
     """
 
+    NEEDS_JOINTS: ClassVar[bool] = True
     TYPE: ClassVar[int]  # of moveit_msgs/ServoCommandType
     SINK: ClassVar[type[MoveItServoArm]]
 

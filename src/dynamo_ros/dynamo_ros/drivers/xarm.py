@@ -31,6 +31,7 @@ class XarmDriver(Generic[A]):
     Nothing is waited for: `ready` takes the next step of the preparation, `send` the next call.
     """
 
+    NEEDS_JOINTS: ClassVar[bool] = True
     MODE: ClassVar[int]
     SERVICE: ClassVar[str]
     TYPE: ClassVar[str]

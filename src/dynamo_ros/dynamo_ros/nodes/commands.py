@@ -37,7 +37,9 @@ class CommandPublisher:
         self._target_pose = node.create_publisher(PoseStamped, self._pose_stream.topic, COMMANDS)
         self._bus = RosBus(node)
         self._arm = ARM_DRIVERS[contract.arm.kind](self._bus, contract)
-        self._measured = JointReader(node, contract, [contract.arm_stream], self._observe)
+        # Decoding costs time: nobody does it twice who need not.
+        measured = [contract.arm_stream] if self._arm.NEEDS_JOINTS else []
+        self._measured = JointReader(node, contract, measured, self._observe)
         self._gripper = None if contract.gripper is None else GripperPublisher(node, contract)
         self._hand = None if contract.hand is None else HandPublisher(node, contract)
 
