@@ -80,8 +80,8 @@ def test_each_differs_from_the_full_recipe_in_what_it_is_named_after() -> None:
         "no_covariance": {"covariance_weight"},
         "no_stop_gradient": {"target", "stop_on_collapse"},
         "short_context": {"window"},
-        "action_labels": {"objective", "relative", "action_weight", "head_width"},
-        "inverse_only_gt": {"objective", "relative", "action_weight"},
+        "action_labels": {"objective", "relative", "action_weight", "action_size", "head_width"},
+        "inverse_only_gt": {"objective", "relative", "action_weight", "action_size"},
     }
     assert load_recipe(ABLATIONS["no_bottleneck"]).objective.latent_size == 512
 

@@ -17,6 +17,7 @@ from dynamo_policies.episodes import load_episode
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.hand_sink import HAND_JOINTS, HandKind
 from dynamo_policies.kinematics import chain
+from dynamo_policies.labels import action_labels
 from dynamo_policies.observation import Pose
 
 ROBOTS = Path(__file__).parents[2] / "config" / "robots"
@@ -108,3 +109,15 @@ def test_the_papers_pair_is_a_contract_of_its_own() -> None:
         assert low < lower < upper < high
     ready, _ = chain("fr3").forward([0.0, -0.7854, 0.0, -2.3562, 0.0, 1.5708, 0.7854], tool_offset_m=0.107)
     np.testing.assert_allclose(ready, [0.3069, 0.0, 0.5903], atol=1e-3)  # Franka's ready pose, to the flange
+
+
+def test_objectives_that_predict_actions_are_told_how_many_numbers_there_are(
+    allegro: Contract, tmp_path: Path
+) -> None:
+    bag = write_episode_bag(tmp_path / "episode", allegro, task="pick_sponge")
+    episodes = [load_episode(bag, FrameSettings(8))]
+    assert action_labels(episodes, relative=True, size=22)[0].shape == (len(episodes[0]), 22)
+    with pytest.raises(
+        ConfigError, match=r"action_size is 7, but actions of contract 'allegro_.* 22 numbers"
+    ):
+        action_labels(episodes, relative=True)

@@ -85,9 +85,9 @@ def _make_sampler(recipe: Recipe, episodes: Sequence[Episode]) -> SegmentSampler
     from dynamo_policies.objectives.labelled import LabelledConfig
 
     config, objective = recipe.run, recipe.objective
-    actions = (
-        action_labels(episodes, relative=objective.relative) if isinstance(objective, LabelledConfig) else []
-    )
+    actions = []
+    if isinstance(objective, LabelledConfig):
+        actions = action_labels(episodes, relative=objective.relative, size=objective.action_size)
     return SegmentSampler(
         episodes, config.segment_length, config.seed, unused=config.unused_ticks, actions=actions
     )

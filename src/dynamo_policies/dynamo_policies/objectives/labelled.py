@@ -25,9 +25,13 @@ from dynamo_policies.objectives.terms import COVARIANCES, cut_windows, exact
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledConfig(ObjectiveConfig):
-    """`relative`: actions are measured from the tool's pose, else in the base frame."""
+    """`relative`: actions are measured from the tool's pose, else in the base frame.
+
+    `action_size` is that of the robot's actions: 7 with a gripper, 22 with an Allegro hand.
+    """
 
     relative: bool = True
+    action_size: int = ACTION_SIZE
     action_weight: float = 1.0
 
 
@@ -73,7 +77,7 @@ class InverseDynamics(Objective):
         super().__init__(config, encoder, generator)
         self.config = config
         sizes = TransformerConfig(
-            inputs=encoder.config.feature_size, outputs=ACTION_SIZE, length=config.window,
+            inputs=encoder.config.feature_size, outputs=config.action_size, length=config.window,
             layers=config.layers, heads=config.heads, width=config.width,
         )  # fmt: skip
         self.inverse = CausalTransformer(sizes, generator)
@@ -107,7 +111,7 @@ class DynamoActions(Dynamo):
             nn.ReLU(),
             linear(config.head_width, config.head_width, generator),
             nn.ReLU(),
-            linear(config.head_width, ACTION_SIZE, generator),
+            linear(config.head_width, config.action_size, generator),
         )
 
     def forward(self, segments: Tensor, actions: Tensor) -> Losses:  # type: ignore[override]  # it needs actions
