@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from dynamo_policies.align import Aligner
 from dynamo_policies.contract import Contract
-from dynamo_policies.errors import DynamoError, UnknownNameError
+from dynamo_policies.errors import UnknownNameError
 from dynamo_policies.observation import Observation, Pose, Sample, Target
 from dynamo_ros.core.budget import Budget
 from dynamo_ros.core.chunks import ChunkBlender
@@ -19,15 +19,14 @@ from dynamo_ros.core.deployable import Deployable
 from dynamo_ros.core.gate_board import GateBoard
 from dynamo_ros.core.limiter import is_finite
 from dynamo_ros.core.plans import Counts, Episode, Plan, Work
-from dynamo_ros.core.slow import apart, within
+from dynamo_ros.core.slow import within
+from dynamo_ros.core.starting import RunnerError, check_first, check_fresh, fresh_joints
 from dynamo_ros.core.takeover import Aim, Holder, Takeover
 from dynamo_ros.core.thinker import Thinker
 from dynamo_ros.core.timings import Timings
 from dynamo_ros.core.window import Window
 
-
-class RunnerError(DynamoError):
-    """A policy can't be started."""
+__all__ = ["Runner", "RunnerError"]
 
 
 class Runner:
@@ -99,25 +98,13 @@ class Runner:
         """
         self._check_task(task)
         observation = self._aligner.observe(now_ns)
-        if observation.stale:
-            topics = [f"{name} on {self.contract.streams[name].topic}" for name in observation.stale]
-            raise RunnerError(f"can't begin: no fresh {', '.join(topics)}")
+        check_fresh(self.contract, observation)
         self._bundle.policy.reset()
         return Work(self._new_episode(task), observation)
 
     def check_first(self, plan: Plan, now_ns: int) -> None:
         """Raise RunnerError where the first action of `plan` is too far from the measured tool, or none."""
-        if plan.fault is not None or not plan.targets:
-            raise RunnerError(f"can't begin: {plan.fault or 'the policy gives no action'}")
-        target, limits = plan.targets[0], self.contract.gates.first_action
-        if not is_finite(target):
-            raise RunnerError(f"can't begin: the first action is not finite: {target}")
-        metres, radians = apart(target.pose, self._commander.forward(self._fresh_joints(now_ns)))
-        if metres > limits.within_m or radians > limits.within_rad:
-            raise RunnerError(
-                f"can't begin: the first action is {metres:.3f} m and {radians:.2f} rad from the arm; "
-                f"at most {limits.within_m:g} m and {limits.within_rad:g} rad are possible"
-            )
+        check_first(plan, self._commander.forward(self._fresh_joints(now_ns)), self.contract.gates)
 
     def begin(self, task: str, now_ns: int) -> None:
         """Start an episode of `task` where the arm is; no `infer` may be going on.
@@ -305,13 +292,4 @@ class Runner:
             raise UnknownNameError("task", task, self._bundle.tasks)
 
     def _fresh_joints(self, now_ns: int) -> npt.NDArray[np.float64]:
-        stream = self.contract.streams[self.contract.arm_stream]
-        if self._arm is None:
-            raise RunnerError(f"no joint positions of the arm have come on {stream.topic}")
-        age_ns = now_ns - self._arm.stamp_ns
-        if stream.max_age_ns is not None and age_ns > stream.max_age_ns:
-            raise RunnerError(
-                f"the arm's joint positions on {stream.topic} are {age_ns / 1e6:.0f} ms old; "
-                f"at most {stream.max_age_ms:g} ms is possible"
-            )
-        return self._arm.value.astype(np.float64)
+        return fresh_joints(self.contract, self._arm, now_ns)
