@@ -56,6 +56,15 @@ def test_the_tool_stops_at_the_floor_however_the_joints_are_jogged(contract: Con
     assert contract.arm.workspace_lower_m[2] - 0.005 <= height <= contract.arm.workspace_lower_m[2] + 0.01
 
 
+def test_a_jog_that_is_too_fast_keeps_its_direction(contract: Contract) -> None:
+    motion = Motion(contract)
+    motion.start(READY)
+    for _ in range(30):
+        motion.along(np.array([0.0, 0.0, 0.0, 0.0, 0.0, 40.0, -80.0]))
+    moved = motion.joints - READY
+    assert moved[6] == pytest.approx(-2.0 * moved[5], rel=0.15)
+
+
 def test_a_tool_outside_the_workspace_may_come_back_but_not_leave_farther(contract: Contract) -> None:
     motion = Motion(contract)
     outside = READY + np.array([1.6, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])

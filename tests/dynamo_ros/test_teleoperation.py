@@ -4,6 +4,7 @@ import pytest
 from dynamo_policies.contract import Contract
 from dynamo_policies.observation import Pose
 from dynamo_ros.core.commander import ArmCommand, Commander
+from dynamo_ros.core.limit_audit import audit
 from dynamo_ros.core.teleoperation import Teleoperation
 
 MEASURED = np.array([0.0, -0.4, 0.0, 0.9, 0.0, 1.3, 0.0])
@@ -93,6 +94,17 @@ def test_an_arm_that_was_put_elsewhere_is_let_go(contract: Contract, pose: Pose)
     teleop.observe(MEASURED + 0.4, 11 * PERIOD_NS)
     assert teleop.engagement == "idle"
     assert drive(teleop, None, 12, 3) == [None] * 3
+
+
+def test_an_end_in_mid_motion_brakes(contract: Contract, pose: Pose) -> None:
+    teleop = engaged(contract)
+    moving = drive(teleop, shifted(pose, z=0.2), 1, 15)
+    last = teleop.finish()
+    joints = [MEASURED] * 3 + [command.joints for command in (*moving, *last) if command is not None]
+    assert audit(contract, joints).violations == ()
+    np.testing.assert_allclose(joints[-1], joints[-2], atol=1e-9)
+    assert teleop.engagement == "idle"
+    assert drive(teleop, None, 16, 3) == [None] * 3
 
 
 def test_a_clock_that_runs_backwards_lets_go(contract: Contract, pose: Pose) -> None:

@@ -72,10 +72,11 @@ class Motion:
         return self._take(partial(self._shaper.toward, self._state, goal))
 
     def along(self, velocity: FloatArray) -> tuple[str, ...]:
-        """Move at `velocity` (J,) rad/s as the limits allow; return those that apply."""
-        ahead = self.forward(self.joints + velocity * self._period_s)
+        """Move at `velocity` (J,) rad/s as the limits allow, in its direction; return those that apply."""
+        possible = velocity / max(1.0, float((np.abs(velocity) / self._shaper.velocity).max()))
+        ahead = self.forward(self.joints + possible * self._period_s)
         share, slow = self._limiter.share(self.forward(self.joints), ahead, dt_s=self._period_s)
-        return *slow, *self._take(partial(self._shaper.along, self._state, share * velocity))
+        return *slow, *self._take(partial(self._shaper.along, self._state, share * possible))
 
     def brake(self) -> None:
         """Come to rest as soon as the joints can."""

@@ -63,7 +63,7 @@ class JointShaper:
     def __init__(self, arm: Arm) -> None:
         self._period_s = arm.period_ns / 1e9
         self.lower, self.upper = np.array(arm.lower_rad), np.array(arm.upper_rad)
-        self._velocity = np.array(arm.velocity_rad_s)
+        self.velocity = np.array(arm.velocity_rad_s)
         self._none = np.zeros(len(arm.joints), np.bool_)
         self._solver = Ruckig(len(arm.joints))
         self._motion = Trajectory(len(arm.joints))
@@ -74,7 +74,7 @@ class JointShaper:
 
     def toward(self, state: JointState, goal: FloatArray) -> JointState:
         """Return the state one period later on the way to a rest at `goal` (J,) rad, or next to it inside."""
-        return self._position_step(state, np.clip(goal, self.lower, self.upper), self._velocity, self._none)
+        return self._position_step(state, np.clip(goal, self.lower, self.upper), self.velocity, self._none)
 
     def along(self, state: JointState, velocity: FloatArray) -> JointState:
         """Return the state one period later at up to `velocity` (J,) rad/s, stopping at the limits."""
@@ -82,7 +82,7 @@ class JointShaper:
         ahead = position + np.sign(velocity) * AHEAD_RAD + velocity * AHEAD_S
         goal = np.clip(ahead, self.lower, self.upper)
         still = (np.abs(velocity) < SLOWEST_RAD_S) | ((goal - position) * velocity <= 0.0)
-        speed = np.where(still, self._velocity, np.minimum(np.abs(velocity), self._velocity))
+        speed = np.where(still, self.velocity, np.minimum(np.abs(velocity), self.velocity))
         return self._position_step(state, goal, speed, still)
 
     def braking(self, state: JointState) -> list[JointState]:
@@ -105,7 +105,7 @@ class JointShaper:
         self._start(state)
         self._input.per_dof_control_interface = [VELOCITY if one else POSITION for one in still]
         self._input.target_position = goal.tolist()
-        slow = np.where(outside, OUTSIDE_SPEED * self._velocity, self._velocity)
+        slow = np.where(outside, OUTSIDE_SPEED * self.velocity, self.velocity)
         self._input.max_velocity = np.minimum(speed, slow).tolist()
         self._solve()
         return self._after(1)

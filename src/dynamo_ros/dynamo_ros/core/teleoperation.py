@@ -119,9 +119,13 @@ class Teleoperation:
         self._commander.clear()
 
     def let_go(self) -> None:
-        """Command nothing before the next target, which engages anew."""
-        self._commander.finish()
+        """Command nothing before the next target, which engages anew: the arm is not ours."""
+        self.finish()
+
+    def finish(self) -> tuple[ArmCommand, ...]:
+        """Let go, and return the commands, one a period, that bring the arm to rest."""
         self.engagement, self._target_ns = "idle", None
+        return self._commander.finish()
 
     def _engage(self, now_ns: int) -> bool:
         if self._measured is None or self.stopped is not None or self.yields:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from control_msgs.msg import JointJog
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -34,7 +36,7 @@ class TeleopNode(Node):
     def __init__(self, overrides: list[Parameter] | None = None) -> None:
         super().__init__("teleop_node", parameter_overrides=overrides)
         contract = find_contract(self.declare_parameter("contract", "xarm_kitchen").value)
-        self._arm_joints = contract.arm.joints
+        self._arm_joints, self._period_s = contract.arm.joints, contract.arm.period_ns / 1e9
         self._teleoperation = Teleoperation(contract)
         self._commands = CommandPublisher(self, contract)
         self._hand_stream = contract.hand_stream
@@ -49,6 +51,13 @@ class TeleopNode(Node):
         self.create_service(Trigger, "~/stop", self._stop)
         self.create_service(Trigger, "~/rearm", self._rearm)
         self.create_timer(contract.arm.period_ns / 1e9, self._step)
+
+    def destroy_node(self) -> None:
+        """Bring the arm to rest while the topics still work."""
+        for command in self._teleoperation.finish():
+            self._commands.publish(command, now_ns(self.get_clock()))
+            time.sleep(self._period_s)
+        super().destroy_node()
 
     def _observe(self, sample: Sample) -> None:
         if sample.stream == self._hand_stream:
