@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,3 +161,22 @@ def test_a_stop_brakes_and_lasts_until_rearmed(ros: Ros, bench: Bench) -> None:
     assert bench.moved() == pytest.approx(where, abs=1e-6)
     assert ros.call(person, Trigger, "/teleop_node/rearm", Trigger.Request()).success
     ros.until(lambda: max(bench.off(target)) < 4e-3, timeout_s=30.0, what="the target after all")
+
+
+@pytest.mark.slow
+def test_kill_9_in_mid_motion_leaves_an_arm_with_velocities_still(ros: Ros, tmp_path: Path) -> None:
+    contract = contract_of("xarm7_ee_vel")
+    bench = Bench(ros, contract, tmp_path / "contract.yaml")
+    ros.executor.remove_node(bench.teleop)
+    code = "import sys; from dynamo_ros.nodes.teleop_node import main; sys.exit(main())"
+    words = ["--ros-args", "-p", f"contract:={tmp_path / 'contract.yaml'}"]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, os.environ.get("PYTHONPATH", "")])}
+    process = subprocess.Popen([sys.executable, "-c", code, *words], env=environ)
+    try:
+        bench.device.target = target_near(bench.start)
+        ros.until(lambda: bench.moved() > 0.01, timeout_s=60.0, what="the arm to move")
+        process.send_signal(signal.SIGKILL)
+        ros.until(bench.still, what="the arm to stand still")
+    finally:
+        process.kill()
+        process.wait(timeout=20.0)
