@@ -5,20 +5,30 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from dynamo_policies.actions import ActionSpace
 from dynamo_policies.bundle import save_bundle
 from dynamo_policies.contract import Contract
 from dynamo_policies.encoders import EncoderConfig, random_encoder
+from dynamo_policies.novelty import Demonstrated, Novelty, calibrate
 from dynamo_policies.policies.base import PolicyRecord, Samples
 from dynamo_policies.policies.knn import KnnConfig, fit_knn
 
 
 def write_bundle(
-    folder: Path, contract: Contract, position: tuple[float, float, float], *, gripper: float = 0.0
+    folder: Path,
+    contract: Contract,
+    position: tuple[float, float, float],
+    *,
+    gripper: float = 0.0,
+    demonstrated: bool = False,
 ) -> Path:
-    """Write a bundle that drives the tool to `position`, pointing down, and return its folder."""
+    """Write a bundle that drives the tool to `position`, pointing down, and return its folder.
+
+    With `demonstrated` it knows demonstrations, like none of which anything will be.
+    """
     encoder = random_encoder(EncoderConfig(image_size=32))
     features = len(contract.cameras) * encoder.record.config.feature_size
     config = KnnConfig(horizon=10)
@@ -44,5 +54,13 @@ def write_bundle(
     policy = fit_knn(
         config, samples, record, space, seed=0, device=torch.device("cpu"), on_progress=lambda _progress: None
     )
-    save_bundle(folder, contract=contract, encoder=encoder, policy=policy)
+    novelty = _elsewhere(features, tuple(contract.cameras)) if demonstrated else None
+    save_bundle(folder, contract=contract, encoder=encoder, policy=policy, novelty=novelty)
     return folder
+
+
+def _elsewhere(features: int, cameras: tuple[str, ...]) -> Novelty:
+    rng = np.random.default_rng(0)
+    images = {name: np.full((5, 32, 32, 3), 90, np.uint8) for name in cameras}
+    far = [rng.normal(1e3, 1.0, (5, features)).astype(np.float32) for _ in range(2)]
+    return calibrate([Demonstrated(rows, images, np.arange(5)) for rows in far], len(cameras))

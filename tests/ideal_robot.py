@@ -37,7 +37,11 @@ def write_patient(contract: Contract, path: Path) -> Contract:
         robot_state=RobotStateGate(),
         first_action=FirstAction(within_m=1.0, within_rad=3.2),
     )
-    patient = dataclasses.replace(contract, arm=arm, gates=gates)
+    streams = {
+        name: stream if stream.max_age_ms is None else dataclasses.replace(stream, max_age_ms=1e3)
+        for name, stream in contract.streams.items()
+    }
+    patient = dataclasses.replace(contract, arm=arm, gates=gates, streams=streams)
     path.write_text(patient.to_yaml())
     return patient
 

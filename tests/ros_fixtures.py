@@ -39,7 +39,7 @@ class Ros:
 
         return self.add(create_node(name))
 
-    def until(self, condition: Callable[[], object], timeout_s: float = 10.0, what: str = "") -> None:
+    def until(self, condition: Callable[[], object], timeout_s: float = 30.0, what: str = "") -> None:
         """Spin until `condition` holds; the test fails if that takes more than `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         while not condition():

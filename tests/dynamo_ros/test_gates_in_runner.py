@@ -250,3 +250,27 @@ def test_a_contract_can_keep_persons_out() -> None:
     lab = Lab(takeover=settings.Takeover(possible=False))
     lab.run(1.0, lambda: lab.lead_to(0.35, -0.1, 0.25))
     assert lab.runner.authority == "policy"
+
+
+@pytest.mark.parametrize("jump_s", [-5, 5])
+def test_the_arm_can_be_rearmed_after_the_clock_has_jumped(jump_s: int) -> None:
+    lab, steady = Lab(), itertools.count(0, STEP)
+    lab.run(0.5, lambda: lab.runner.gates.clock.saw(lab.now, next(steady)))
+    assert lab.runner.stopped is None
+    lab.now += jump_s * SECOND
+    lab.run(0.5, lambda: lab.runner.gates.clock.saw(lab.now, next(steady)))
+    assert lab.runner.stopped is not None
+    assert lab.runner.stopped.kind == "clock"
+    lab.runner.rearm()
+    assert lab.runner.preview(TASK, lab.now).observation.valid
+    lab.runner.begin(TASK, lab.now)
+    assert np.linalg.norm(lab.run(2.5)[-1].target.pose.position - GOAL) < 5e-3
+
+
+def test_a_clock_that_goes_back_between_episodes_is_no_obstacle() -> None:
+    runner = make_runner(driving_to(GOAL))
+    for start in (START, START - 5 * SECOND):
+        assert not runner.ready(start)
+        for sample in samples_at(start):
+            runner.push(sample)
+        assert runner.ready(start)

@@ -16,10 +16,11 @@ pytest.importorskip("rclpy")
 from geometry_msgs.msg import PoseStamped
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
-from sensor_msgs.msg import JointState, Joy
+from sensor_msgs.msg import Image, JointState, Joy
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
+from bundle_factory import write_bundle
 from dynamo_policies.contract import load_contract
 from dynamo_policies.gates import FirstAction, RobotStateGate
 from dynamo_policies.observation import Pose
@@ -145,8 +146,8 @@ def test_a_latched_estop_of_before_keeps_the_node_from_beginning(
     activate(ros, robot)
 
 
-def test_the_estop_stops_teleoperation_as_well(ros: Ros, robot: Robot, person: Person) -> None:
-    node = ros.add(TeleopNode())
+def test_the_estop_stops_teleoperation_as_well(ros: Ros, robot: Robot, person: Person, patient: Path) -> None:
+    node = ros.add(TeleopNode([Parameter("contract", value=str(patient))]))
     person.target = BESIDE
     commanding(ros, robot)
     button = robot.node.create_publisher(Bool, "/dynamo/estop", 1)
@@ -274,9 +275,9 @@ def test_no_controller_is_asked_for_in_simulated_time(
 
 
 def test_a_person_takes_the_arm_in_mid_run_and_gives_it_back(
-    ros: Ros, robot: Robot, inference: InferenceNode, person: Person
+    ros: Ros, robot: Robot, inference: InferenceNode, person: Person, patient: Path
 ) -> None:
-    teleop = ros.add(TeleopNode())
+    teleop = ros.add(TeleopNode([Parameter("contract", value=str(patient))]))
     activate(ros, robot)
     ros.until(lambda: near(robot, GOAL), what="the goal")
     person.target = BESIDE
@@ -292,9 +293,9 @@ def test_a_person_takes_the_arm_in_mid_run_and_gives_it_back(
 
 
 def test_teleoperation_lets_go_when_a_policy_begins_and_goes_on_after_it(
-    ros: Ros, robot: Robot, inference: InferenceNode, person: Person
+    ros: Ros, robot: Robot, inference: InferenceNode, person: Person, patient: Path
 ) -> None:
-    teleop = ros.add(TeleopNode([Parameter("contract", value="xarm_kitchen")]))
+    teleop = ros.add(TeleopNode([Parameter("contract", value=str(patient))]))
     person.target = BESIDE
     ros.until(lambda: "person teleop_node" in person.authorities, what="teleoperation")
     activate(ros, robot)
@@ -303,3 +304,20 @@ def test_teleoperation_lets_go_when_a_policy_begins_and_goes_on_after_it(
     assert change(ros, robot, "deactivate")
     ros.until(lambda: teleop._teleoperation.engagement == "engaged", what="teleoperation again")
     ros.until(lambda: "nobody inference_node" in person.authorities, what="the node's last word")
+
+
+def test_what_was_never_demonstrated_holds_the_arm_and_is_shown(
+    ros: Ros, robot: Robot, patient: Path, tmp_path: Path
+) -> None:
+    bundle = write_bundle(tmp_path / "bundle", load_contract(patient), GOAL, demonstrated=True)
+    node = configured(ros, robot, bundle, patient)
+    views: list[Image] = []
+    robot.node.create_subscription(Image, "/inference_node/nearest_demonstration", views.append, 1)
+    activate(ros, robot)
+    ros.until(lambda: "novelty" in node._runner.gates.wants(), what="the gate")
+    start = robot.joints
+    ros.until(lambda: views, what="the nearest demonstration beside the live view")
+    assert np.abs(np.array(robot.joints) - start).max() < 1e-6
+    picture = np.frombuffer(views[-1].data, np.uint8).reshape(views[-1].height, views[-1].width, 3)
+    assert picture.shape == (96, 4 * 96, 3)  # two cameras, live and demonstrated
+    assert np.abs(picture[:, 2 * 96 + 2 :].astype(int) - 90).max() < 5

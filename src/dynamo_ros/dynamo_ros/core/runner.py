@@ -46,7 +46,7 @@ class Runner:
         self._blender, self._budget = ChunkBlender(self.contract.period_ns), Budget(self.contract.budget_ns)
         self._hand_stream = self.contract.hand_stream
         self._episode: Episode | None = None
-        self._tick_ns = 0
+        self._tick_ns = self._looked_ns = 0
         self._arm: Sample | None = None
         self._pose: Pose | None = None  # the commanded one
         self._holder: Holder = "nobody"
@@ -97,7 +97,7 @@ class Runner:
             RunnerError: a stream is stale.
         """
         self._check_task(task)
-        observation = self._aligner.observe(now_ns)
+        observation = self._look(now_ns)
         check_fresh(self.contract, observation)
         self._bundle.policy.reset()
         return Work(self._new_episode(task), observation)
@@ -133,7 +133,7 @@ class Runner:
 
     def ready(self, now_ns: int) -> bool:
         """Return whether every observed stream is fresh, so that it makes sense to begin."""
-        return not self.running and not self._aligner.observe(now_ns).stale
+        return not self.running and not self._look(now_ns).stale
 
     def finish(self) -> tuple[ArmCommand, ...]:
         """End the episode; return the commands, one a period, that bring the arm to rest."""
@@ -164,6 +164,7 @@ class Runner:
         """Forget all samples: the clock has jumped back."""
         self._blender.clear()
         self._aligner.reset()
+        self._looked_ns = 0
         for gate in self.gates.stale.values():
             gate.forget()
         self._arm = None
@@ -178,7 +179,7 @@ class Runner:
         if self._episode is None or not self.running or tick_ns <= self._tick_ns:
             return None
         self.counts.skipped += (tick_ns - self._tick_ns) // period_ns - 1
-        self._tick_ns = tick_ns
+        self._tick_ns = self._looked_ns = tick_ns
         self.timings.begin(tick_ns, now_ns)
         with self.timings.measure("align"):
             observation = self._aligner.observe(tick_ns)
@@ -250,6 +251,8 @@ class Runner:
         verdict, kind = self.gates.check(now_ns, guarding="policy" if person is None else "arm")
         if verdict.reaction == "stop":
             self._commander.stop(verdict.text, kind=kind)
+            if kind == "clock":
+                self.reset_clock()
             return
         aim = self._planned(now_ns) if person is None else person
         if verdict.reaction == "hold" or aim is None:
@@ -281,6 +284,13 @@ class Runner:
         assert self._pose is not None
         its, period_s = self.contract.gates, self.contract.period_ns / 1e9
         return within(self._pose, target, metres=its.slow_m_s * period_s, radians=its.slow_rad_s * period_s)
+
+    def _look(self, now_ns: int) -> Observation:
+        """Observe between episodes; what was seen before the clock went back is forgotten."""
+        if now_ns < self._looked_ns:
+            self.reset_clock()
+        self._looked_ns = now_ns
+        return self._aligner.observe(now_ns)
 
     def _new_episode(self, task: str, window: Window | None = None) -> Episode:
         if window is None:
