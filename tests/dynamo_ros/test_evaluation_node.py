@@ -32,7 +32,7 @@ GOAL = (0.45, 0.1, 0.3)
 
 
 class Judge:
-    """Resets the robot, and finds success where the tool has come near the goal; odd seeds break a camera."""
+    """Resets the robot, and finds success where the tool has come near the goal; odd seeds break cameras."""
 
     def __init__(self, robot: Robot) -> None:
         self.robot, self.node, self.seeds = robot, robot.node, []
@@ -43,13 +43,15 @@ class Judge:
     def reset(self, request: ResetStation.Request, response: ResetStation.Response) -> ResetStation.Response:
         self.seeds.append(request.seed)
         self.robot.joints, self.robot.poses[:] = READY, []
-        self.robot.seeing = request.seed % 2 == 0
+        self.robot.seeing = True
         response.success = True
         return response
 
     def tell(self) -> None:
         poses = self.robot.poses
-        done = bool(poses) and abs(poses[-1].pose.position.y - GOAL[1]) < 5e-3
+        # Not before the arm moves: with broken cameras nothing would begin.
+        self.robot.seeing = not poses or self.seeds[-1] % 2 == 0
+        done = bool(poses) and self.robot.seeing and abs(poses[-1].pose.position.y - GOAL[1]) < 5e-3
         outcome = Outcome(success=done, done=done, reason="at the goal" if done else "", elapsed=1.0)
         outcome.header.stamp = self.node.get_clock().now().to_msg()
         self.outcomes.publish(outcome)
@@ -119,7 +121,7 @@ def test_trials_are_recorded_judged_and_summed_up(
 ) -> None:
     judge, out = Judge(robot), tmp_path / "rollouts"
     evaluating = evaluate(bundle=str(bundle), trials=3, seed=10, out=str(out))
-    ros.until(lambda: not evaluating.thread.is_alive(), 60.0, "the end of the evaluation")
+    ros.until(lambda: not evaluating.thread.is_alive(), 120.0, "the end of the evaluation")
     assert evaluating.error == ""
     assert judge.seeds == [10, 11, 12]
     trials = json.loads((out / "trials.json").read_text())
