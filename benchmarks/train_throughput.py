@@ -167,7 +167,7 @@ def main() -> None:
         )
         result = throughput(options, **turns)
         if arguments.probe:
-            result["probe"] = probe(options, 3 if arguments.quick else arguments.probe)
+            result["probe"] = probe(options, 1 if arguments.quick else arguments.probe)
         if arguments.memory:
             result["memory"] = memory(options)
         if arguments.profile:
