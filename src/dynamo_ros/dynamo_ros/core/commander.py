@@ -85,6 +85,11 @@ class Commander:
         """Whether the commanded joints are not at rest; a stop may still be braking them."""
         return self._motion.moving
 
+    @property
+    def rest(self) -> FloatArray:
+        """Where the commanded joints come to rest, if they brake from now on, (J,) rad."""
+        return self._motion.rest
+
     def forward(self, joints: npt.ArrayLike) -> Pose:
         """Return the tool pose of `joints` (J,) rad."""
         return self._motion.forward(joints)

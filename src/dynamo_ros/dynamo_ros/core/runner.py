@@ -74,6 +74,11 @@ class Runner:
         return self._commander.moving
 
     @property
+    def rest(self) -> npt.NDArray[np.float64]:
+        """Where the commanded joints come to rest, if they brake from now on, (J,) rad."""
+        return self._commander.rest
+
+    @property
     def running(self) -> bool:
         """Whether it commands: between `begin` and `finish`, and not stopped."""
         return self._commander.started

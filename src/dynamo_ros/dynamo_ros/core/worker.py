@@ -49,7 +49,7 @@ class Worker:
             return
         if self._last is not None and self._wanted:
             self._wanted = False
-            _hand_over(self._last, runner, now_ns)
+            hand_over(self._last, runner, now_ns)
         if (work := runner.due(now_ns)) is not None:
             self._begin(runner, work)
 
@@ -100,14 +100,19 @@ class Worker:
 
 def _work(jobs: SimpleQueue[Job | None]) -> None:
     while (job := jobs.get()) is not None:
-        runner, work, future = job
-        try:
-            future.set_result(runner.infer(work))
-        except Exception as error:  # noqa: BLE001 - it is raised, or told, where the plan is taken
-            future.set_exception(error)
+        infer(*job)
 
 
-def _hand_over(done: Future[Plan], runner: Runner, now_ns: int) -> None:
+def infer(runner: Runner, work: Work, future: Future[Plan]) -> None:
+    """Let `future` have the plan for `work`, or what the networks raised."""
+    try:
+        future.set_result(runner.infer(work))
+    except Exception as error:  # noqa: BLE001 - it is raised, or told, where the plan is taken
+        future.set_exception(error)
+
+
+def hand_over(done: Future[Plan], runner: Runner, now_ns: int) -> None:
+    """Give `runner` the plan, or stop it where the networks failed."""
     error = done.exception()
     if error is None:
         runner.accept(done.result(), now_ns)
