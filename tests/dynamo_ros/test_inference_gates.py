@@ -321,3 +321,13 @@ def test_what_was_never_demonstrated_holds_the_arm_and_is_shown(
     picture = np.frombuffer(views[-1].data, np.uint8).reshape(views[-1].height, views[-1].width, 3)
     assert picture.shape == (96, 4 * 96, 3)  # two cameras, live and demonstrated
     assert np.abs(picture[:, 2 * 96 + 2 :].astype(int) - 90).max() < 5
+
+
+def test_a_second_policy_does_not_begin(ros: Ros, robot: Robot, inference: InferenceNode) -> None:
+    other = robot.node.create_publisher(String, "/dynamo/authority", 10)
+    said = ["policy another_node"]
+    robot.node.create_timer(0.05, lambda: other.publish(String(data=said[0])))
+    ros.until(lambda: inference._authority.other is not None, what="the other's voice")
+    assert not change(ros, robot, "activate")
+    said[0] = "nobody another_node"
+    activate(ros, robot)

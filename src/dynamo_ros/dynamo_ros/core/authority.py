@@ -33,9 +33,8 @@ def parse(text: str) -> Authority:
     """Return what a message says, AuthorityError if it says nothing."""
     holder, _, node = text.partition(" ")
     if holder not in typing.get_args(Holder) or not node:
-        raise AuthorityError(
-            f"{text!r} is no authority; one is 'person teleop_node' or 'nobody inference_node'"
-        )
+        holders = ", ".join(typing.get_args(Holder))
+        raise AuthorityError(f"{text!r} is no authority; one is HOLDER NODE, HOLDER one of {holders}")
     return Authority(typing.cast("Holder", holder), node)
 
 
@@ -44,17 +43,15 @@ class Others:
 
     def __init__(self, me: str) -> None:
         self._me = me
-        self._until_ns: dict[str, int] = {}
+        self._said: dict[str, tuple[Authority, int]] = {}
 
     def saw(self, authority: Authority, steady_ns: int) -> None:
         """Take a message that came at `steady_ns`."""
-        if authority.node == self._me:
-            return
-        if authority.holder == "nobody":
-            self._until_ns.pop(authority.node, None)
-        else:
-            self._until_ns[authority.node] = steady_ns + int(LEASE_S * 1e9)
+        if authority.node != self._me:
+            self._said[authority.node] = authority, steady_ns + int(LEASE_S * 1e9)
 
-    def commanding(self, steady_ns: int) -> str:
-        """Return which other node moves the arm, empty if none does."""
-        return next((node for node, until_ns in self._until_ns.items() if steady_ns <= until_ns), "")
+    def commanding(self, steady_ns: int) -> Authority | None:
+        """Return who else moves the arm, None if nobody does; a policy before a person."""
+        said = [one for one, until_ns in self._said.values() if steady_ns <= until_ns]
+        moving = [one for one in said if one.holder != "nobody"]
+        return next((one for one in moving if one.holder == "policy"), moving[0] if moving else None)

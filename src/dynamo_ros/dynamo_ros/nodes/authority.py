@@ -24,8 +24,8 @@ class AuthorityTopic:
         self._subscription = node.create_subscription(String, TOPIC, self._hear, COMMANDS)
 
     @property
-    def other(self) -> str:
-        """Which other node moves the arm; empty if none does."""
+    def other(self) -> Authority | None:
+        """Who moves the arm through another node; None if nobody does."""
         return self._others.commanding(now_ns(self._steady))
 
     def tell(self, holder: Holder) -> None:

@@ -140,8 +140,10 @@ class InferenceNode(ManagedNode):
         if not self._commands.ready(self._now_ns()):
             why = self._commands.fault()
             raise RunnerError(f"{why}; then call ~/rearm" if why else "the arm's driver is not ready yet")
-        if other := self._authority.other:
-            self.get_logger().info(f"{other} moves the arm; it will let go")
+        if (other := self._authority.other) is not None:
+            if other.holder == "policy":  # teleoperation lets go by itself
+                raise RunnerError(f"can't begin: a policy moves the arm through {other.node}")
+            self.get_logger().info(f"{other.node} moves the arm; it will let go")
         self._worker.settle(THINK_S)
         # One moment for all: while the first action is thought of, no message is read.
         stamp_ns = self._now_ns()
@@ -158,12 +160,15 @@ class InferenceNode(ManagedNode):
             self._runner.timings.tick(self._runner.contract.arm.period_ns)
         self._worker.step(self._runner, stamp_ns)
         with self._runner.timings.measure("command"):
-            command = self._runner.command(stamp_ns) if self._can_command(self._runner, stamp_ns) else None
+            ready = self._can_command(self._runner, stamp_ns)
+            command = self._runner.command(stamp_ns) if ready else None
         if command is not None:
             with self._runner.timings.measure("publish"):
                 self._commands.publish(command, stamp_ns)
         else:
-            self._commands.rest(stopped=self._runner.stopped is not None and not self._runner.moving)
+            # A driver with a fault takes no more commands, so none is waited for.
+            braking = ready and self._runner.moving
+            self._commands.rest(stopped=self._runner.stopped is not None and not braking)
         self._authority.tell(self._runner.authority)
         self._health.tell_stop(self._runner.stopped)
 

@@ -92,10 +92,10 @@ class TeleopNode(Node):
     def _yield(self) -> None:
         """Let go while another node commands: an inference node follows a person's targets itself."""
         other = self._authority.other
-        self._teleoperation.yields = bool(other)
-        if other and self._teleoperation.engagement != "idle":
+        self._teleoperation.yields = other is not None
+        if other is not None and self._teleoperation.engagement != "idle":
             self._teleoperation.let_go()
-            self.get_logger().info(f"{other} moves the arm")
+            self.get_logger().info(f"{other.node} moves the arm")
 
     def _press(self, pressed: bool) -> None:
         self._pressed = pressed
