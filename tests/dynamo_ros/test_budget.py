@@ -36,12 +36,18 @@ def test_an_older_plan_that_comes_after_counts_from_its_tick() -> None:
     assert budget.age_ns(1001) == 51
 
 
-def test_arm_holds_once_what_it_acts_upon_is_older_than_the_budget() -> None:
-    contract = dataclasses.replace(CONTRACT, timing=TimingLimits(capture_to_command_ms=250.0))
-    runner = Runner(driving_to(GOAL), clock_ns=itertools.count().__next__, contract=contract)
+def begun(budget_ms: float) -> Runner:
+    bundle = driving_to(GOAL)
+    bundle.contract = dataclasses.replace(CONTRACT, timing=TimingLimits(capture_to_command_ms=budget_ms))
+    runner = Runner(bundle, clock_ns=itertools.count().__next__)
     for sample in samples_at(START):
         runner.push(sample)
     runner.begin("put_yogurt", START)
+    return runner
+
+
+def test_arm_holds_once_what_it_acts_upon_is_older_than_the_budget() -> None:
+    runner = begun(budget_ms=250.0)
     joints, moved_at = READY, []
     for now in range(START + STEP, START + SECOND, STEP):
         for sample in samples_at(now, joints):
@@ -59,11 +65,7 @@ def test_arm_holds_once_what_it_acts_upon_is_older_than_the_budget() -> None:
 
 
 def test_plan_that_comes_later_than_the_budget_is_dropped_and_counted() -> None:
-    contract = dataclasses.replace(CONTRACT, timing=TimingLimits(capture_to_command_ms=150.0))
-    runner = Runner(driving_to(GOAL), clock_ns=itertools.count().__next__, contract=contract)
-    for sample in samples_at(START):
-        runner.push(sample)
-    runner.begin("put_yogurt", START)
+    runner = begun(budget_ms=150.0)
     work = runner.due(START + 30 * MS)
     assert work is not None
     plan = runner.infer(work)
