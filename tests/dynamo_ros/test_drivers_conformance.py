@@ -59,6 +59,7 @@ def patient(contract: Contract, path: Path) -> Path:
     """Write the contract with more patience for a busy computer, and return its path."""
     plain = contract.to_dict()
     plain["arm"] |= {"stale_stop_s": 3.0, "tracking_stop_s": 3.0}
+    plain["streams"]["arm"]["max_age_ms"] = 1000.0
     if "failure_stop_s" in plain["arm"]:
         plain["arm"]["failure_stop_s"] = 2.0
     path.write_text(yaml.safe_dump(plain, sort_keys=False))
@@ -161,6 +162,19 @@ def test_a_stop_brakes_and_lasts_until_rearmed(ros: Ros, bench: Bench) -> None:
     assert bench.moved() == pytest.approx(where, abs=1e-6)
     assert ros.call(person, Trigger, "/teleop_node/rearm", Trigger.Request()).success
     ros.until(lambda: max(bench.off(target)) < 4e-3, timeout_s=30.0, what="the target after all")
+
+
+def test_an_error_of_the_arm_disables_it_and_is_not_cleared(ros: Ros, tmp_path: Path) -> None:
+    bench = Bench(ros, contract_of("xarm7_servo_j"), tmp_path / "contract.yaml")
+    bench.device.target = target_near(bench.start)
+    ros.until(lambda: bench.moved() > 0.01, timeout_s=30.0, what="the arm to move")
+    bench.arm.controller.fail(22)
+    ros.until(lambda: [r.data for r in bench.arm.named("set_state")] == [0, 4], what="the arm to be disabled")
+    person = ros.node("person")
+    assert ros.call(person, Trigger, "/teleop_node/rearm", Trigger.Request()).success
+    ros.spin(0.5)
+    assert bench.arm.named("clean_error") == []
+    assert bench.arm.controller.error == 22
 
 
 @pytest.mark.slow

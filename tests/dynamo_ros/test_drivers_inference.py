@@ -30,8 +30,16 @@ def kitchen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of the contract, with more patience for a busy computer."""
     contract = load_contract(ROBOTS / "xarm7_servo_j.yaml")
     arm = dataclasses.replace(
-        contract.arm, stale_stop_s=PATIENCE_S, tracking_stop_s=PATIENCE_S, failure_stop_s=PATIENCE_S
+        contract.arm,
+        rate_hz=50.0,
+        stale_stop_s=PATIENCE_S,
+        tracking_stop_s=PATIENCE_S,
+        failure_stop_s=PATIENCE_S,
     )
+    streams = {
+        name: stream if stream.max_age_ms is None else dataclasses.replace(stream, max_age_ms=1e3)
+        for name, stream in contract.streams.items()
+    }
     gates = dataclasses.replace(
         contract.gates,
         plan=dataclasses.replace(contract.gates.plan, stop_after_s=PATIENCE_S),
@@ -40,7 +48,7 @@ def kitchen(tmp_path_factory: pytest.TempPathFactory) -> Path:
         first_action=FirstAction(within_m=1.0, within_rad=3.2),
     )
     path = tmp_path_factory.mktemp("contract") / "servo.yaml"
-    path.write_text(dataclasses.replace(contract, arm=arm, gates=gates).to_yaml())
+    path.write_text(dataclasses.replace(contract, arm=arm, gates=gates, streams=streams).to_yaml())
     return path
 
 

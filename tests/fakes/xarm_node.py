@@ -36,7 +36,7 @@ from dynamo_policies.contract import Contract
 from fakes.xarm_controller import XarmController
 
 READY = (0.0, -0.45, 0.0, 0.9, 0.0, 1.35, 0.0)
-STEP_S = 0.005
+STEP_S = 0.01
 DEV_HZ, NORMAL_HZ = 100.0, 5.0  # report_type:=dev, and the default
 TRAJECTORY_TOPIC = "/xarm7_traj_controller/joint_trajectory"
 GRIPPER_ACTION = "/xarm_gripper/gripper_action"
