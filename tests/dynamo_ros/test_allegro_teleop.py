@@ -26,7 +26,7 @@ from dynamo_ros.nodes.vr_teleop_node import VrTeleopNode
 from dynamo_sim.allegro_manipulation.starts import INITIAL_HAND_RAD
 from dynamo_sim.nodes.station_node import StationNode
 from hands import fist, hand
-from headset import ANY_PORT, Headset, pinch
+from headset import ANY_PORT, Headset
 from ideal_robot import write_patient
 from ros_fixtures import Ros
 
@@ -100,14 +100,18 @@ def quest(ros: Ros, parameters: list[Parameter]) -> Iterator[Headset]:
     headset.close()
 
 
+def pinch(ros: Ros, watcher: Watcher, quest: Headset) -> None:
+    """Show an open left hand, a pinch long enough to be meant, and an open one, by the simulation's time."""
+    for gap_m in (0.1, 0.0, 0.1):
+        quest.hands[1] = hand((-0.2, 1.2, 0.3), pinch="ring", gap_m=gap_m)
+        until_s = watcher.now_s + 0.3
+        ros.until(lambda until_s=until_s: watcher.now_s > until_s, BUSY_S, "simulated time to go on")
+
+
 def engage(ros: Ros, watcher: Watcher, quest: Headset) -> None:
-    """Pinch with the left hand until the robot's hand is commanded."""
-    for _ in range(5):
-        pinch(ros, quest, np.array([-0.2, 1.2, 0.3]), "ring", number=1)
-        ros.spin(0.5)
-        if watcher.commands:
-            return
-    pytest.fail("the hand did not engage")
+    """Pinch, and wait until the robot's hand is commanded."""
+    pinch(ros, watcher, quest)
+    ros.until(lambda: watcher.commands, BUSY_S, "an engaged hand")
 
 
 def test_a_fist_bends_the_simulated_fingers_within_limits_and_pausing_holds_them(
@@ -125,7 +129,7 @@ def test_a_fist_bends_the_simulated_fingers_within_limits_and_pausing_holds_them
     assert (commands >= np.array(SINK.lower_rad) - 1e-9).all()
     assert (commands <= np.array(SINK.upper_rad) + 1e-9).all()
     assert tuple(watcher.told[-1].name) == SINK.joints
-    pinch(ros, quest, np.array([-0.2, 1.2, 0.3]), "ring", number=1)
+    pinch(ros, watcher, quest)
     ros.until(watcher.waits, BUSY_S, "commands that stay as they are")
     held = watcher.commands[-1]
     quest.hands[0] = hand()
