@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+
 from dynamo_policies.contract import Contract
 from dynamo_policies.sinks import Gripper
 from dynamo_ros.drivers.allegro import joint_command, position_array
@@ -37,4 +40,9 @@ HAND_MESSAGES: dict[str, Callable[..., Any]] = {
     "allegro_v4": position_array,
     "allegro_v5": joint_command,
     "allegro_dime": joint_command,
+}
+HAND_TYPES: dict[str, type] = {
+    "allegro_v4": Float64MultiArray,
+    "allegro_v5": JointState,
+    "allegro_dime": JointState,
 }

@@ -6,16 +6,13 @@ from collections.abc import Sequence
 
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
 
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.streams import JointStream
-from dynamo_ros.drivers import HAND_MESSAGES
+from dynamo_ros.drivers import HAND_MESSAGES, HAND_TYPES
 from dynamo_ros.nodes.messages import to_joint_state
 from dynamo_ros.nodes.qos import COMMANDS
-
-TYPES = {"allegro_v4": Float64MultiArray, "allegro_v5": JointState, "allegro_dime": JointState}
 
 
 class HandPublisher:
@@ -27,7 +24,7 @@ class HandPublisher:
         if not isinstance(stream, JointStream) or stream.role != "action":
             raise ConfigError(f"contract {contract.name!r} has no stream target_hand of joints, role action")
         self._message = HAND_MESSAGES[self._hand.kind]
-        self._commands = node.create_publisher(TYPES[self._hand.kind], self._hand.topic, COMMANDS)
+        self._commands = node.create_publisher(HAND_TYPES[self._hand.kind], self._hand.topic, COMMANDS)
         self._targets = node.create_publisher(JointState, stream.topic, COMMANDS)
 
     def publish(self, joints: Sequence[float], stamp_ns: int) -> None:

@@ -24,7 +24,7 @@ from dynamo_ros.nodes.receive_times import ReceiveTimes
 class StreamsIn:
     """Calls `take` with every sample of the observed streams until `close`.
 
-    `refuse` gets the name of a stream and what is wrong with its message.
+    `refuse` gets the name of a stream and what is wrong with its message; `saw` each message as it came.
     """
 
     def __init__(
@@ -35,8 +35,9 @@ class StreamsIn:
         take: Callable[[Sample], object],
         refuse: Callable[[str, str], object],
         timings: Timings,
+        saw: Callable[[str, Any, int], object] = lambda _name, _message, _receive_ns: None,
     ) -> None:
-        self._node, self._take, self._refuse, self._timings = node, take, refuse, timings
+        self._node, self._take, self._refuse, self._timings, self._saw = node, take, refuse, timings, saw
         self._decoder, self._times = Decoder(contract, frames), ReceiveTimes(node)
         topics: dict[str, list[str]] = {}
         for name, stream in contract.observed.items():
@@ -59,6 +60,7 @@ class StreamsIn:
     def _receive(self, names: tuple[str, ...], message: Any, info: Mapping[str, int | None]) -> None:
         called_ns, (receive_ns, _sent_ns) = now_ns(self._node.get_clock()), self._times.of(info)
         for name in names:
+            self._saw(name, message, receive_ns)
             begun_ns = time.perf_counter_ns()
             try:
                 sample = self._decoder.decode(name, message, receive_ns)
