@@ -19,6 +19,7 @@ from dynamo_policies.episodes import Episode
 CONTRACT = Path(__file__).parents[1] / "config" / "robots" / "xarm_kitchen.yaml"
 CAMERAS = ("fixed", "wrist")
 JPEG_QUALITY = 95
+GROUND = 7  # one for all episodes, so that those held out show the same place
 Images = npt.NDArray[np.uint8]
 
 
@@ -43,7 +44,7 @@ def make_scenes(
         place.mkdir(parents=True)
         images = {}
         for camera, zoom in zip(CAMERAS, (1.0, -1.5), strict=True):
-            np.save(place / f"{camera}.npy", _draw(truth * zoom, size, np.random.default_rng(seed)))
+            np.save(place / f"{camera}.npy", _draw(truth * zoom, size, np.random.default_rng(GROUND)))
             images[camera] = np.load(place / f"{camera}.npy", mmap_mode="r")
         files = tuple(_write_jpeg(place, images, tick) for tick in range(ticks)) if jpeg else ()
         nothing = np.zeros((ticks, 4))

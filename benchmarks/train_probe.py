@@ -15,7 +15,7 @@ from train_sides import ORIGIN, Options, begin, draw_scenes, our_recipe, sampler
 from dynamo_policies.encoders import EncoderConfig, load_encoder, random_encoder
 from dynamo_policies.pretraining import pretrain
 
-EVERY = 2  # neighbours look alike
+EVERY = 4  # neighbours look alike
 PENALTIES = (1e-1, 1e1, 1e3, 1e5)
 Encode = Callable[[torch.Tensor], torch.Tensor]
 Features = npt.NDArray[np.float64]
@@ -66,7 +66,7 @@ def error_of(guess: Features, wanted: Features) -> float:
 
 @torch.inference_mode()
 def features(encode: Encode, scenes: Sequence[Scene]) -> Features:
-    """Return the features of both cameras side by side, (every other tick of all scenes, 2 * 512)."""
+    """Return the features of both cameras side by side, (every fourth tick of all scenes, 2 * 512)."""
     found = []
     for scene in scenes:
         stacks = [np.array(images[::EVERY]) for images in scene.episode.images.values()]

@@ -15,7 +15,7 @@ from dynamo_policies.recipes import Recipe, load_recipe
 
 CONFIG = Path(__file__).parents[1] / "config" / "pretrain" / "dynamo.yaml"
 ORIGIN = Origin("", ())
-EPISODES, TICKS = 6, 100
+EPISODES, TICKS = 12, 100
 
 
 class Options(NamedTuple):
