@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from dynamo_policies.contract import Contract
-from dynamo_policies.errors import DynamoError
 from dynamo_policies.observation import Pose, Target
 from dynamo_ros.core.arm_watch import ArmWatch
 from dynamo_ros.core.command_clock import CommandClock
+from dynamo_ros.core.commands import ArmCommand, StopKind, StoppedError, StopReason
 from dynamo_ros.core.gripper import gripper_trigger
 from dynamo_ros.core.hand_limiter import NOTHING, HandError, HandStep, hand_follower
 from dynamo_ros.core.ik import IkError
@@ -20,35 +19,11 @@ from dynamo_ros.core.limiter import Limiter, is_finite
 from dynamo_ros.core.motion import Motion
 from dynamo_ros.core.tool_path import ToolPath
 
+__all__ = ["ArmCommand", "Commander", "StopKind", "StopReason", "StoppedError"]
 FloatArray = npt.NDArray[np.float64]
-StopKind = str  # what stopped: a limit, a gate (dynamo_ros.core.gate_board), or "requested"
 
-# Nothing sent for longer than this: the driver has come to the end of the last command and stands there.
-PAUSE_PERIODS = 5
 # The most commands of each part of a stop; braking takes 0.3 s at worst with the xArm's limits.
 ENDING_COMMANDS = 500
-
-
-class StopReason(NamedTuple):
-    """Why the arm was stopped."""
-
-    kind: StopKind
-    text: str
-    at_ns: int
-
-
-class StoppedError(DynamoError):
-    """A command was asked for while the stop is latched, or before the start."""
-
-
-class ArmCommand(NamedTuple):
-    """One command, after every limit."""
-
-    joints: FloatArray  # (J,) rad, in the order of contract.arm.joints
-    target: Target  # where `joints` put the tool; the gripper is 0 or 1 once a clear wish has come
-    gripper: float | None  # a goal for the gripper's driver, None where nothing changes
-    clipped: tuple[str, ...]  # the limits that were applied, by name
-    hand: FloatArray | None = None  # (16,) rad in the order of contract.hand.joints, None: nothing is due
 
 
 class Commander:
