@@ -24,8 +24,8 @@ class GatesIn:
         """Subscribe; ConfigError where the type of the robot's state is not installed on a real robot."""
         self._node, self._runner = node, runner
         its = runner.contract.gates
-        self._estop = EstopIn(node, its.estop.topic, lambda pressed: runner.estop(pressed=pressed))
         self._subscriptions = [*self._of_robot(runner.contract), *self._of_deadman(runner.contract)]
+        self._estop = EstopIn(node, its.estop.topic, lambda pressed: runner.estop(pressed=pressed))
 
     def close(self) -> None:
         """Listen no more."""

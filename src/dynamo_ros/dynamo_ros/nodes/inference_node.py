@@ -18,19 +18,13 @@ from std_srvs.srv import Trigger
 
 from dynamo_policies.errors import DynamoError
 from dynamo_ros.core.runner import Runner, RunnerError
-from dynamo_ros.core.worker import Worker
 from dynamo_ros.nodes.authority import AuthorityTopic
 from dynamo_ros.nodes.bundle_parameters import FIXED, declare_bundle, load_declared
-from dynamo_ros.nodes.commands import CommandPublisher
-from dynamo_ros.nodes.gates_in import GatesIn
 from dynamo_ros.nodes.health import HealthPublisher
+from dynamo_ros.nodes.inference_parts import Parts
 from dynamo_ros.nodes.lifecycle import FAILED, OK, ManagedNode
-from dynamo_ros.nodes.live_view import LiveView
 from dynamo_ros.nodes.messages import now_ns
-from dynamo_ros.nodes.person_in import PersonIn
 from dynamo_ros.nodes.spin import run
-from dynamo_ros.nodes.streams_in import StreamsIn
-from dynamo_ros.nodes.timing import TimingPublisher
 
 HEALTH_PERIOD_S = 1.0
 AUTOSTART_PERIOD_S, PREPARE_PERIOD_S = 0.2, 0.05
@@ -74,21 +68,15 @@ class InferenceNode(ManagedNode):
             bundle, contract = load_declared(self)
             self._runner = Runner(bundle, clock_ns=time.perf_counter_ns, contract=contract)
             self._runner.warm_up()
-            self._gates = GatesIn(self, self._runner)
+            parts = Parts(self, self._runner, bundle)
         except DynamoError as error:
             self.get_logger().error(str(error))
             self._runner = None
             return FAILED
-        self._worker = Worker()
-        self._streams = StreamsIn(
-            self, contract, bundle.frames, self._runner.push, self._runner.refuse, self._runner.timings
-        )
-        self._person = PersonIn(self, contract, self._runner.takeover)
-        self._commands, self._due = CommandPublisher(self, contract), False
+        self._parts, self._commands, self._worker = parts, parts.commands, parts.worker
+        self._due, self._timing = False, parts.timing
         self._preparing = self.create_timer(PREPARE_PERIOD_S, self._prepare, clock=self._steady)
-        self._timing = TimingPublisher(self, bundle.embedder)
         self.get_logger().info(f"bundle {bundle.digest[:12]} for {', '.join(bundle.tasks)}")
-        self._view = None if bundle.novelty is None else LiveView(self, self._runner, bundle.novelty)
         if silent := self._runner.silent_gates:
             self.get_logger().warning(f"these gates do not act: {', '.join(silent)}")
         gc.freeze()  # What is loaded stays; to look through all of it for garbage takes a tenth of a second.
@@ -212,13 +200,8 @@ class InferenceNode(ManagedNode):
         self._end_episode()
         if self._runner is None:
             return
-        for part in (self._streams, self._gates, self._person, self._worker):
-            part.close()
-        if self._view is not None:
-            self._view.close()
         self.destroy_timer(self._preparing)
-        self._commands.destroy()
-        self._timing.destroy()
+        self._parts.close()
         gc.unfreeze()
         self._runner = None
 

@@ -1,0 +1,43 @@
+"""What listens, thinks and speaks for one bundle, from its configuration to its clean-up."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from rclpy.node import Node
+
+from dynamo_policies.bundle import Bundle
+from dynamo_ros.core.runner import Runner
+from dynamo_ros.core.worker import Worker
+from dynamo_ros.nodes.commands import CommandPublisher
+from dynamo_ros.nodes.gates_in import GatesIn
+from dynamo_ros.nodes.live_view import LiveView
+from dynamo_ros.nodes.person_in import PersonIn
+from dynamo_ros.nodes.streams_in import StreamsIn
+from dynamo_ros.nodes.timing import TimingPublisher
+
+
+class Parts:
+    """Made together or not at all; gone with `close`."""
+
+    def __init__(self, node: Node, runner: Runner, bundle: Bundle) -> None:
+        """Make all for `runner`; DynamoError where a package that the contract needs is missing."""
+        contract = runner.contract
+        with ExitStack() as made:
+            self.worker = Worker()
+            made.callback(self.worker.close)
+            made.callback(GatesIn(node, runner).close)
+            self.commands = CommandPublisher(node, contract)
+            made.callback(self.commands.destroy)
+            self.timing = TimingPublisher(node, bundle.embedder)
+            made.callback(self.timing.destroy)
+            made.callback(PersonIn(node, contract, runner.takeover).close)
+            if bundle.novelty is not None:
+                made.callback(LiveView(node, runner, bundle.novelty).close)
+            streams = StreamsIn(node, contract, bundle.frames, runner.push, runner.refuse, runner.timings)
+            made.callback(streams.close)
+            self._made = made.pop_all()
+
+    def close(self) -> None:
+        """End all of them, the last made first."""
+        self._made.close()
