@@ -5,13 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dynamo_policies.actions import ActionSpace
 from dynamo_policies.bundle import BundleError, load_bundle, save_bundle
 from dynamo_policies.contract import Contract, load_contract
 from dynamo_policies.embed import Embedder
 from dynamo_policies.encoders import EncoderConfig, LoadedEncoder, random_encoder
-from dynamo_policies.errors import ConfigError, UnknownNameError
+from dynamo_policies.errors import ConfigError, DynamoError, UnknownNameError
 from dynamo_policies.novelty import Demonstrated, calibrate
 from dynamo_policies.policies import Demonstration, Policy, fit_policy
 from dynamo_policies.policies.knn import KnnConfig
@@ -109,6 +111,34 @@ def test_one_flipped_byte_is_found(folder: Path, name: str) -> None:
         load_bundle(folder)
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle")
+    save(folder, fitted=policy())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def manifest(shared: Path) -> bytes:
+    return (shared / "manifest.json").read_bytes()
+
+
+@given(place=st.floats(0.0, 1.0, exclude_max=True), bit=st.integers(0, 7))
+def test_one_flipped_bit_of_the_manifest_is_found(
+    shared: Path, manifest: bytes, place: float, bit: int
+) -> None:
+    content, folder = bytearray(manifest), shared
+    content[int(place * len(content))] ^= 1 << bit
+    (folder / "manifest.json").write_bytes(content)
+    with pytest.raises(DynamoError, match=r"manifest\.json"):
+        load_bundle(folder)
+
+
+def test_a_manifest_from_before_checksums_is_read(folder: Path) -> None:
+    edit(folder)
+    assert load_bundle(folder).manifest.checksum is None
+
+
 def test_a_missing_file_is_named(folder: Path) -> None:
     (folder / "policy.safetensors").unlink()
     with pytest.raises(BundleError, match=r"lacks policy\.safetensors"):
@@ -156,4 +186,4 @@ def test_a_task_that_the_contract_lacks_is_refused(tmp_path: Path) -> None:
 
 def edit(folder: Path, **changes: object) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(manifest | changes))
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"checksum": None} | changes))

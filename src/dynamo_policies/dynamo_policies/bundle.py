@@ -1,16 +1,20 @@
 """What is deployed: encoder, policy, contract and their history in one folder. Nothing in it can run code.
 
-`manifest.json` names the SHA-256 of every other file; the digest of a bundle is the SHA-256 of its manifest.
+`manifest.json` names the SHA-256 of every other file and of its own values; the digest of a bundle is the
+SHA-256 of its manifest.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import platform
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,6 +60,7 @@ class Manifest:
     versions: dict[str, str]
     git_revision: str | None
     files: dict[str, str]  # name -> SHA-256
+    checksum: str | None = None  # of all the above; None in bundles of before
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,8 @@ def save_bundle(
         git_revision=git_revision(Path(__file__).parent),
         files={name: file_hash(folder / name) for name in written},
     )
-    write_json(folder / MANIFEST, dataclasses.asdict(manifest))
+    values = dataclasses.asdict(manifest)
+    write_json(folder / MANIFEST, values | {"checksum": _checksum(values)})
     return file_hash(folder / MANIFEST)
 
 
@@ -157,7 +163,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}")
     values = read_json(folder / MANIFEST)
     if values.get("format") != FORMAT:
-        raise BundleError(f"{folder} has bundle format {values.get('format')!r}; this version reads {FORMAT}")
+        raise BundleError(
+            f"{folder / MANIFEST} has bundle format {values.get('format')!r}; this version reads {FORMAT}"
+        )
     manifest = build(Manifest, values, where=str(folder / MANIFEST))
     if set(manifest.files) - {NOVELTY} != {ENCODER, POLICY}:
         raise BundleError(
@@ -168,6 +176,8 @@ def read_manifest(folder: Path) -> Manifest:
             raise BundleError(f"{folder} lacks {name}, which its manifest names")
         if (given := file_hash(folder / name)) != expected:
             raise BundleError(f"{folder / name} was changed: sha256 {given}, the manifest expects {expected}")
+    if manifest.checksum not in (None, _checksum(values)):
+        raise BundleError(f"{folder / MANIFEST} was changed: its values do not fit its checksum")
     return manifest
 
 
@@ -189,6 +199,12 @@ def git_revision(folder: Path) -> str | None:
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return None
     return finished.stdout.strip() if finished.returncode == 0 else None
+
+
+def _checksum(values: dict[str, Any]) -> str:
+    """Return the SHA-256 of a manifest's values but the checksum itself."""
+    others = {name: value for name, value in values.items() if name != "checksum"}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 
 def _checked_contract(manifest: Manifest, *, where: str) -> Contract:
