@@ -78,12 +78,15 @@ class TeleopNode(Node):
         was_stopped = self._teleoperation.stopped
         self._twists.step(stamp_ns)
         self._yield()
-        command = self._teleoperation.step(stamp_ns) if self._can_command(stamp_ns) else None
+        ready = self._can_command(stamp_ns)
+        command = self._teleoperation.step(stamp_ns) if ready else None
         stopped = self._teleoperation.stopped
         if command is not None:
             self._commands.publish(command, stamp_ns)
         else:
-            self._commands.rest(stopped=stopped is not None and not self._teleoperation.moving)
+            # A driver with a fault takes no more commands, so none is waited for.
+            braking = ready and self._teleoperation.moving
+            self._commands.rest(stopped=stopped is not None and not braking)
         engaged = self._teleoperation.engagement != "idle" and stopped is None
         self._authority.tell("person" if engaged else "nobody")
         if stopped is not None and was_stopped is None:
