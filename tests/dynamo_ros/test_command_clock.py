@@ -42,3 +42,13 @@ def test_a_pause_is_noticed_whatever_is_started_meanwhile() -> None:
     assert clock.paused(6 * PERIOD)
     clock.due(6 * PERIOD)
     assert not clock.paused(7 * PERIOD)
+
+
+def test_a_jump_that_is_told_of_is_no_pause_and_loses_no_command() -> None:
+    for by in (50 * PERIOD, -50 * PERIOD):
+        clock = CommandClock(PERIOD)
+        assert clock.due(0)
+        clock.shift(by)
+        assert not clock.paused(PERIOD + by)
+        assert not clock.due(by + 1)
+        assert clock.due(PERIOD + by)

@@ -23,6 +23,12 @@ class CommandClock:
         """Let the next command be due at `now_ns`."""
         self._asked_ns = self._due_ns = now_ns
 
+    def shift(self, by_ns: int) -> None:
+        """Go on as if nothing had been, where the clock of `now_ns` jumped by this."""
+        self._sent_ns += by_ns
+        self._asked_ns += by_ns
+        self._due_ns += by_ns
+
     def paused(self, now_ns: int) -> bool:
         """Return whether the last command is so old that the arm stands by now."""
         return now_ns - self._sent_ns > PAUSE_PERIODS * self._period_ns

@@ -96,6 +96,10 @@ class Commander:
         self._ending = iter(())
         self._now_ns, self._sent, self._started = now_ns, False, True
 
+    def shift_clock(self, by_ns: int) -> None:
+        """Take note that the clock jumped: less, or more, time has passed than it says."""
+        self._clock.shift(by_ns)
+
     def rearm(self, measured_q: npt.ArrayLike, now_ns: int) -> None:
         """Clear the latched stop and start at the measured joints (J,) rad."""
         self._stopped = None

@@ -132,6 +132,10 @@ class GateBoard:
             if place.verdict.text
         }
 
+    def reactions(self) -> dict[str, Reaction]:
+        """Return the reaction of each gate that wanted something when it was asked last."""
+        return {place.kind: place.verdict.reaction for place in self._places if place.verdict.text}
+
     @property
     def silent(self) -> tuple[str, ...]:
         """The gates that can't keep the arm from moving, because the contract says so."""

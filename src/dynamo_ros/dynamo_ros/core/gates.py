@@ -150,13 +150,14 @@ class ClockGate:
         self._offset_ns: int | None = None
         self._jumped = ""
 
-    def saw(self, now_ns: int, steady_ns: int) -> None:
-        """Compare the clocks; `steady_ns` runs on whatever happens to the other."""
+    def saw(self, now_ns: int, steady_ns: int) -> int:
+        """Compare the clocks, of which the second runs on whatever happens; return the first's jump, ns."""
         offset_ns = now_ns - steady_ns
         jump_ns = 0 if self._offset_ns is None else offset_ns - self._offset_ns
         self._offset_ns = offset_ns
         if abs(jump_ns) > self._jump_ns:
             self.jumped(jump_ns)
+        return jump_ns
 
     def jumped(self, jump_ns: int) -> None:
         """Take note of a jump that somebody else saw."""

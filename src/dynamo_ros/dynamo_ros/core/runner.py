@@ -165,6 +165,10 @@ class Runner:
         """Take note of a message of `stream` that does not fit the contract."""
         self.gates.unreadable.report(problem, of=stream)
 
+    def compare_clocks(self, now_ns: int, steady_ns: int) -> None:
+        """Take note of the time by both clocks before each command; the steady one times the motion."""
+        self._commander.shift_clock(self.gates.clock.saw(now_ns, steady_ns))
+
     def reset_clock(self) -> None:
         """Forget all samples: the clock has jumped back."""
         self._blender.clear()

@@ -1,0 +1,124 @@
+"""What may happen to messages between a sensor and those who listen, as sensors, drivers and networks do it.
+
+Each is called with every message and the sensor's time, ns, and returns what arrives of it: messages with the
+time, ns, that each takes longer than it should. Messages are anything with the fields of sensor_msgs/Image or
+sensor_msgs/JointState, and may be changed in place.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+MS = 1_000_000
+Arrivals = list[tuple[int, Any]]
+Distortion = Callable[[Any, int], Arrivals]
+
+
+def faithful(message: Any, _now_ns: int) -> Arrivals:
+    """Let the message through."""
+    return [(0, message)]
+
+
+def silent(_message: Any, _now_ns: int) -> Arrivals:
+    """Let nothing through: the sensor died, or its cable was pulled."""
+    return []
+
+
+def delayed(by_ms: float) -> Distortion:
+    """Let every message arrive late."""
+    return lambda message, _now_ns: [(round(by_ms * MS), message)]
+
+
+def slowed(to_hz: float) -> Distortion:
+    """Let at most `to_hz` messages a second through."""
+    next_ns: int | None = None
+
+    def slow(message: Any, now_ns: int) -> Arrivals:
+        nonlocal next_ns
+        if next_ns is None or now_ns < next_ns:
+            next_ns = now_ns + round(1e9 / to_hz) if next_ns is None else next_ns
+            return []
+        next_ns += round(1e9 / to_hz)
+        return [(0, message)]
+
+    return slow
+
+
+def reordered(within_ms: float) -> Distortion:
+    """Let messages overtake one another by up to `within_ms`."""
+    chance = random.Random(0)
+    return lambda message, _now_ns: [(round(chance.uniform(0.0, within_ms) * MS), message)]
+
+
+def frozen(field: str) -> Distortion:
+    """Let every message hold the `data` or the `position` of the first, under its own stamp."""
+    kept: list[Any] = []
+
+    def freeze(message: Any, _now_ns: int) -> Arrivals:
+        kept.append(getattr(message, field))
+        setattr(message, field, kept[0])
+        del kept[1:]
+        return [(0, message)]
+
+    return freeze
+
+
+def stuck_stamp(period_ms: float) -> Distortion:
+    """Let every message have the stamp of the one before the first, a period earlier."""
+    kept: list[tuple[int, int]] = []
+
+    def stick(message: Any, _now_ns: int) -> Arrivals:
+        stamp = message.header.stamp
+        kept.append(divmod(stamp.sec * 10**9 + stamp.nanosec - round(period_ms * MS), 10**9))
+        stamp.sec, stamp.nanosec = kept[0]
+        del kept[1:]
+        return [(0, message)]
+
+    return stick
+
+
+def ahead(by_ms: float) -> Distortion:
+    """Stamp messages by a clock that is ahead."""
+
+    def shift(message: Any, _now_ns: int) -> Arrivals:
+        stamp = message.header.stamp
+        stamp.sec, stamp.nanosec = divmod(stamp.sec * 10**9 + stamp.nanosec + round(by_ms * MS), 10**9)
+        return [(0, message)]
+
+    return shift
+
+
+def changed(**fields: Any) -> Distortion:
+    """Let messages have other values in these fields; a function gets the old value."""
+
+    def change(message: Any, _now_ns: int) -> Arrivals:
+        for name, value in fields.items():
+            setattr(message, name, value(getattr(message, name)) if callable(value) else value)
+        return [(0, message)]
+
+    return change
+
+
+def half_height() -> Distortion:
+    """Let images be half as high."""
+    return changed(height=lambda height: height // 2, data=lambda data: data[: len(data) // 2])
+
+
+def dark() -> Distortion:
+    """Let images be almost black, with noise."""
+    table = bytes(value % 8 for value in range(256))
+    return changed(data=lambda data: bytes(data).translate(table))
+
+
+def renamed(prefix: str, count: int | None = None) -> Distortion:
+    """Let the first `count` joints, or all, be called something else."""
+    return changed(
+        name=lambda names: [prefix + one for one in names[:count]] + list(names[len(names[:count]) :])
+    )
+
+
+def not_a_number() -> Distortion:
+    """Let the first joint's position be NaN."""
+    return changed(position=lambda positions: [float("nan"), *list(positions)[1:]])

@@ -1,0 +1,173 @@
+"""What a contract promises about each fault: which gate reacts, how, and within what time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from dynamo_policies.contract import Contract
+from dynamo_ros.faults.bench import REPORT_NS, THINK_NS
+from dynamo_ros.faults.sensors import CAMERA_LATENCY_NS
+
+Answer = Literal["none", "slow", "hold", "stop", "silence", "any"]
+
+
+class Waits(NamedTuple):
+    """A gate that waits until a joint has moved, which counts only beyond `besides_ns`."""
+
+    moved_rad: float
+    besides_ns: int
+
+
+class Expected(NamedTuple):
+    """What must come of a fault.
+
+    `answer`: a gate's reaction; `silence`: no command comes at all; `any`: nothing but that limits are kept.
+    `within_ns` is how long the gate itself may take; two command periods are granted besides.
+    """
+
+    answer: Answer
+    gate: str = ""
+    within_ns: int = 0
+    stop_after_s: float | None = None  # when what lasts becomes a stop
+    waits: Waits | None = None
+
+
+# None: the contract does not ask for the gate that would see the fault.
+Expects = Callable[[Contract], Expected | None]
+
+
+def stale(name: str, *, lasting: bool = True) -> Expects:
+    """Expect the gate of a stream that has ended; one that comes now and then never stops for good."""
+
+    def expects(contract: Contract) -> Expected:
+        its, age_ns = contract.gates.stale, contract.streams[name].max_age_ns
+        assert age_ns is not None
+        stop_after_s = contract.arm.stale_stop_s if lasting else None
+        return Expected(its.streams.get(name, its.reaction), "stale", age_ns, stop_after_s)
+
+    return expects
+
+
+def at_once(name: str, gate: str) -> Expects:
+    """Expect a gate that sees the first wrong message of a stream."""
+
+    def expects(contract: Contract) -> Expected:
+        within_ns = round(1e9 / contract.streams[name].rate_hz) + CAMERA_LATENCY_NS
+        if gate == "stale":
+            return _of(stale(name)(contract))._replace(within_ns=within_ns)
+        its = contract.gates.unreadable
+        return Expected(its.reaction, gate, within_ns, its.stop_after_s)
+
+    return expects
+
+
+def frozen(name: str) -> Expects:
+    """Expect the gate of a camera that repeats one image while the arm moves."""
+
+    def expects(contract: Contract) -> Expected:
+        its, stream = contract.gates.frozen, contract.streams[name]
+        assert stream.max_age_ns is not None
+        # Two images tell that it is frozen, one later that it has been for long enough.
+        within_ns = stream.max_age_ns + 2 * round(1e9 / stream.rate_hz) + CAMERA_LATENCY_NS
+        waits = Waits(its.moved_rad, stream.max_age_ns)
+        return Expected(its.reaction, "frozen", within_ns, its.stop_after_s, waits)
+
+    return expects
+
+
+def novel(name: str) -> Expects:
+    """Expect the gate of observations like none that was demonstrated."""
+
+    def expects(contract: Contract) -> Expected:
+        its = contract.gates.novelty
+        within_ns = round(1e9 / contract.streams[name].rate_hz) + CAMERA_LATENCY_NS
+        within_ns += its.least * contract.period_ns + contract.settle_ns + THINK_NS
+        return Expected(its.reaction, "novelty", within_ns, its.stop_after_s)
+
+    return expects
+
+
+def non_finite(contract: Contract) -> Expected:
+    """Expect the gate of actions that are not finite, with the next plan."""
+    its = contract.gates.non_finite
+    return Expected(its.reaction, "non_finite", next_plan_ns(contract), its.stop_after_s)
+
+
+def failing(contract: Contract) -> Expected:
+    """Expect the stop of inference that fails, with the next plan."""
+    return Expected("stop", "inference", next_plan_ns(contract))
+
+
+def no_plan(contract: Contract) -> Expected:
+    """Expect the gate of a policy that does not act; it counts from the tick of the last plan."""
+    its = contract.gates.plan
+    return Expected(its.reaction, "plan", int(its.periods * contract.period_ns), its.stop_after_s)
+
+
+def clock(contract: Contract) -> Expected:
+    """Expect the gate of the clock with the next command."""
+    return Expected(contract.gates.clock.reaction, "clock", 0, contract.gates.clock.stop_after_s)
+
+
+def estop(_contract: Contract) -> Expected:
+    """Expect the e-stop."""
+    return Expected("stop", "estop")
+
+
+def robot_state(within_ns: int | None = None) -> Expects:
+    """Expect the gate of the arm's controller, after its longest silence if None."""
+
+    def expects(contract: Contract) -> Expected | None:
+        its = contract.gates.robot_state
+        within = int(its.max_age_ms * 1e6) if within_ns is None else within_ns
+        return None if its.topic is None else Expected(its.reaction, "robot_state", within, its.stop_after_s)
+
+    return expects
+
+
+def warned(contract: Contract) -> Expected | None:
+    """Expect the gate of the arm's controller on a warning."""
+    found = robot_state(REPORT_NS)(contract)
+    return None if found is None else found._replace(answer=contract.gates.robot_state.on_warning)
+
+
+def deadman(within_ns: int | None = None) -> Expects:
+    """Expect the gate of the deadman, after its longest silence if None."""
+
+    def expects(contract: Contract) -> Expected | None:
+        its = contract.gates.deadman
+        within = int(its.max_age_ms * 1e6) if within_ns is None else within_ns
+        return None if its.topic is None else Expected(its.reaction, "deadman", within, its.stop_after_s)
+
+    return expects
+
+
+def nothing(_contract: Contract) -> Expected:
+    """Expect that the arm goes on."""
+    return Expected("none")
+
+
+def anything(_contract: Contract) -> Expected:
+    """Expect that limits are kept."""
+    return Expected("any")
+
+
+def silence(_contract: Contract) -> Expected:
+    """Expect that no command comes, and that all goes on afterwards."""
+    return Expected("silence")
+
+
+def silence_and_stop(_contract: Contract) -> Expected:
+    """Expect that no command comes, and a stop afterwards: what was measured is too old."""
+    return Expected("silence", stop_after_s=0.0)
+
+
+def next_plan_ns(contract: Contract) -> int:
+    """Return how long it takes at most until the next plan is there."""
+    return contract.period_ns + contract.settle_ns + THINK_NS
+
+
+def _of(expected: Expected | None) -> Expected:
+    assert expected is not None
+    return expected
