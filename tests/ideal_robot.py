@@ -18,10 +18,13 @@ from trajectory_msgs.msg import JointTrajectory
 
 from dynamo_policies.contract import Contract
 from dynamo_policies.gates import FirstAction, RobotStateGate
+from dynamo_policies.limits import Limit
 
 READY = [0.0, -0.45, 0.0, 0.9, 0.0, 1.35, 0.0]
 
 PATIENCE_S = 4.0
+LATE = Limit(amber=None, red=1e3 * PATIENCE_S)
+SLOW = Limit(amber=0.1, red=0.02)  # of the contract's rate, at which a busy computer still publishes
 
 
 def write_patient(contract: Contract, path: Path) -> Contract:
@@ -41,7 +44,8 @@ def write_patient(contract: Contract, path: Path) -> Contract:
         name: stream if stream.max_age_ms is None else dataclasses.replace(stream, max_age_ms=1e3)
         for name, stream in contract.streams.items()
     }
-    patient = dataclasses.replace(contract, arm=arm, gates=gates, streams=streams)
+    quality = dataclasses.replace(contract.quality, rate=SLOW, offset_ms=LATE)
+    patient = dataclasses.replace(contract, arm=arm, gates=gates, streams=streams, quality=quality)
     path.write_text(patient.to_yaml())
     return patient
 

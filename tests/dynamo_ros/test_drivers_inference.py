@@ -18,6 +18,7 @@ from dynamo_policies.gates import FirstAction
 from dynamo_ros.core.steps import tool_pose
 from dynamo_ros.nodes.inference_node import InferenceNode
 from fakes.xarm_node import FakeXarm
+from ideal_robot import SLOW
 from inference_fixtures import GOAL, activate, change, made, trigger
 from ros_fixtures import Ros
 
@@ -48,7 +49,9 @@ def kitchen(tmp_path_factory: pytest.TempPathFactory) -> Path:
         first_action=FirstAction(within_m=1.0, within_rad=3.2),
     )
     path = tmp_path_factory.mktemp("contract") / "servo.yaml"
-    path.write_text(dataclasses.replace(contract, arm=arm, gates=gates, streams=streams).to_yaml())
+    quality = dataclasses.replace(contract.quality, rate=SLOW)
+    patient = dataclasses.replace(contract, arm=arm, gates=gates, streams=streams, quality=quality)
+    path.write_text(patient.to_yaml())
     return path
 
 

@@ -11,8 +11,10 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from dynamo_policies.contract import Contract
 from dynamo_ros.core.authority import TOPIC as AUTHORITY
 from dynamo_ros.core.first_look import FirstLook
-from dynamo_ros.core.graph_check import End, Graph, LiveTopic, Mismatch, Sink, check_graph
+from dynamo_ros.core.graph_check import End, Graph, GraphError, LiveTopic, Mismatch, Sink, check_graph
 from dynamo_ros.nodes.messages import now_ns
+
+TOLD_S = 3.0
 
 
 class GraphIn:
@@ -22,6 +24,26 @@ class GraphIn:
         self._node, self._contract, self._sinks = node, contract, sinks
         self._look = FirstLook(contract)
         self.saw = self._look.saw
+
+    def look(self, *, wait_for_all: bool) -> None:
+        """Tell what is not there yet; GraphError where something is wrong, unless all is waited for."""
+        if not (found := self.check()):
+            return
+        if not wait_for_all and not all(one.waiting for one in found):
+            raise GraphError(found)
+        self._node.get_logger().info(f"waits for {'; '.join(map(str, found))}")
+
+    def require(self) -> None:
+        """Raise GraphError, naming each difference, unless there is none."""
+        if found := self.check():
+            raise GraphError(found)
+
+    def fits(self) -> bool:
+        """Return whether there is no difference; tell every few seconds what is waited for."""
+        if found := self.check():
+            text = f"not active yet: {GraphError(found)}"
+            self._node.get_logger().warning(text, throttle_duration_sec=TOLD_S)
+        return not found
 
     def check(self) -> tuple[Mismatch, ...]:
         """Return every difference."""

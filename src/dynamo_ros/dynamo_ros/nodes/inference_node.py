@@ -86,6 +86,7 @@ class InferenceNode(ManagedNode):
         """Begin to command, from where the arm is, if the first action is near it."""
         assert self._runner is not None
         try:
+            self._parts.graph.require()
             self._begin(self._runner)
         except DynamoError as error:
             self.get_logger().error(str(error))
@@ -144,7 +145,7 @@ class InferenceNode(ManagedNode):
         assert self._runner is not None
         stamp_ns = self._now_ns()
         if not self.get_parameter("use_sim_time").value:
-            self._runner.gates.clock.saw(stamp_ns, now_ns(self._steady))
+            self._runner.compare_clocks(stamp_ns, now_ns(self._steady))
             self._runner.timings.tick(self._runner.contract.arm.period_ns)
         self._worker.step(self._runner, stamp_ns)
         with self._runner.timings.measure("command"):
@@ -254,8 +255,9 @@ class InferenceNode(ManagedNode):
 
     def _start_when_ready(self) -> None:
         assert self._runner is not None
+        fits = self._parts.graph.fits()
         ready = self._runner.ready(self._now_ns()) and self._commands.ready(self._now_ns())
-        if ready and self.trigger_activate() == OK:
+        if fits and ready and self.trigger_activate() == OK:
             self.destroy_timer(self._starter)
 
     def _report(self) -> None:

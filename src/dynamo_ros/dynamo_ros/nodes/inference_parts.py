@@ -9,8 +9,10 @@ from rclpy.node import Node
 from dynamo_policies.bundle import Bundle
 from dynamo_ros.core.runner import Runner
 from dynamo_ros.core.worker import Worker
+from dynamo_ros.drivers.ends import command_sinks
 from dynamo_ros.nodes.commands import CommandPublisher
 from dynamo_ros.nodes.gates_in import GatesIn
+from dynamo_ros.nodes.graph_in import GraphIn
 from dynamo_ros.nodes.live_view import LiveView
 from dynamo_ros.nodes.person_in import PersonIn
 from dynamo_ros.nodes.streams_in import StreamsIn
@@ -21,7 +23,12 @@ class Parts:
     """Made together or not at all; gone with `close`."""
 
     def __init__(self, node: Node, runner: Runner, bundle: Bundle) -> None:
-        """Make all for `runner`; DynamoError where a package that the contract needs is missing."""
+        """Make all for `runner`.
+
+        Raises:
+            DynamoError: a package that the contract needs is missing, or the live graph is another one; what
+                is not there yet may still come, and with autostart the rest may be put right as well.
+        """
         contract = runner.contract
         with ExitStack() as made:
             self.worker = Worker()
@@ -34,7 +41,11 @@ class Parts:
             made.callback(PersonIn(node, contract, runner.takeover).close)
             if bundle.novelty is not None:
                 made.callback(LiveView(node, runner, bundle.novelty).close)
-            streams = StreamsIn(node, contract, bundle.frames, runner.push, runner.refuse, runner.timings)
+            self.graph = GraphIn(node, contract, command_sinks(contract))
+            self.graph.look(wait_for_all=bool(node.get_parameter("autostart").value))
+            streams = StreamsIn(
+                node, contract, bundle.frames, runner.push, runner.refuse, runner.timings, self.graph.saw
+            )
             made.callback(streams.close)
             self._made = made.pop_all()
 
