@@ -42,8 +42,8 @@ class ExportError(DynamoError):
 def export_lerobot(bags: Sequence[Path], out: Path, contract: Contract | None = None) -> int:
     """Write the episodes of `bags` as a LeRobot dataset into the new folder `out`; return the rows.
 
-    State is contract.state_names; action is the commanded pose (m, quaternion), gripper (0 to 1) and hand (rad)
-    for one period after the tick. Ticks without a target or with a stale stream are left out.
+    State is contract.state_names; action is the commanded pose (m, quaternion), gripper (0 to 1) and hand
+    (rad) for one period after the tick. Ticks without a target or with a stale stream are left out.
 
     Raises:
         ExportError: no bags, `out` exists, pyarrow is missing, contracts differ, or the rate is no integer.

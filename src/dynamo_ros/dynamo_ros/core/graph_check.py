@@ -1,4 +1,4 @@
-"""Whether the live graph is the one that a contract describes: each difference is named, not only the first."""
+"""Whether the live graph is the one that a contract describes: every difference is named."""
 
 from __future__ import annotations
 
