@@ -1,10 +1,10 @@
 """Targets to the numbers that a policy puts out, and back.
 
 An action is x y z (m), a rotation vector (rad), then the gripper (0 open to 1 closed) where there is one,
-then the joints of the hand (rad, always absolute) where there is one: 7 numbers for an arm with a gripper, 22
-for one with an Allegro hand (the paper's 23 hold its pose as 7). Absolute actions lie in the base frame, their
-rotation is measured from a reference rotation so that it does not wrap. Relative actions are measured from an
-anchor, the tool pose measured at the tick, along the axes of the base frame.
+then the joints of the hand (rad, always absolute) where there is one: 7 numbers for an arm with a gripper,
+22 for one with an Allegro hand (the paper's 23 hold its pose as 7). Absolute actions lie in the base frame;
+their rotation is measured from a reference rotation so that it does not wrap. Relative actions are measured
+from an anchor, the tool pose measured at the tick, along the axes of the base frame.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.observation import FloatArray, Pose, Target
+from dynamo_policies.quaternions import turned
 
 if TYPE_CHECKING:
     from dynamo_policies.contract import Contract
@@ -94,7 +95,7 @@ class ActionSpace:
             raise ActionError(f"actions hold values that are not finite: {values.tolist()}")
         origin, base = self._origin(anchor.position, anchor.quaternion)
         positions = values[:, :3] + origin
-        quaternions = (Rotation.from_rotvec(values[:, 3:6]) * Rotation.from_quat(base)).as_quat()
+        quaternions = [turned(base, turn) for turn in values[:, 3:6]]
         grippers = np.clip(values[:, POSE_SIZE], 0.0, 1.0) if self.grippers else np.zeros(len(values))
         hands = values[:, POSE_SIZE + self.grippers :] if self.hand_joints else [None] * len(values)
         return [

@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from dynamo_policies.observation import Pose, Target
+from dynamo_policies.quaternions import mean
 
 
 class ChunkBlender:
@@ -50,7 +50,7 @@ class ChunkBlender:
 def mean_target(targets: Sequence[Target]) -> Target:
     """Return the mean of at least one target: of positions, rotations (chordal), grippers and hands."""
     position = np.mean([target.pose.position for target in targets], axis=0)
-    quaternion = Rotation.from_quat([target.pose.quaternion for target in targets]).mean().as_quat()
+    quaternion = mean([target.pose.quaternion for target in targets])
     hands = [target.hand for target in targets if target.hand is not None]
     hand = np.mean(hands, axis=0) if hands else None
     return Target(Pose(position, quaternion), float(np.mean([target.gripper for target in targets])), hand)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 
 from dynamo_policies.contract import Contract
 from dynamo_policies.observation import Pose, Target
+from dynamo_policies.quaternions import turn_between, turned
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -19,8 +21,8 @@ SPEED_TOLERANCE = 0.1
 
 def is_finite(target: Target) -> bool:
     """Return whether every number of `target` is finite and its quaternion can be normalised."""
-    values = np.concatenate([target.pose.position, target.pose.quaternion, [target.gripper]])
-    return bool(np.isfinite(values).all()) and float(np.linalg.norm(target.pose.quaternion)) > 1e-6
+    values = [*target.pose.position, *target.pose.quaternion, target.gripper]
+    return all(map(math.isfinite, values)) and math.hypot(*target.pose.quaternion) > 1e-6
 
 
 class Limiter:
@@ -47,19 +49,18 @@ class Limiter:
         Positions move on a line, orientations on the shortest arc.
         """
         step = fraction * (goal.position - pose.position)
-        start = Rotation.from_quat(pose.quaternion)
-        turn = fraction * (Rotation.from_quat(goal.quaternion) * start.inv()).as_rotvec()
+        turn = fraction * turn_between(pose.quaternion, goal.quaternion)
         step, too_fast = _shorten(step, self._speed * dt_s)
         turn, too_twisty = _shorten(turn, self._turn * dt_s)
         clipped = (*(["speed"] if too_fast else []), *(["turn"] if too_twisty else []))
-        return Pose(pose.position + step, (Rotation.from_rotvec(turn) * start).as_quat()), clipped
+        return Pose(pose.position + step, turned(pose.quaternion, turn)), clipped
 
     def share(self, pose: Pose, wanted: Pose, *, dt_s: float) -> tuple[float, tuple[str, ...]]:
         """Return how much of the step from `pose` to `wanted` the tool may take in `dt_s`, 0 to 1."""
-        turned = Rotation.from_quat(wanted.quaternion) * Rotation.from_quat(pose.quaternion).inv()
+        turn = turn_between(pose.quaternion, wanted.quaternion)
         needed_s = {
             "speed": float(np.linalg.norm(wanted.position - pose.position)) / self._speed,
-            "turn": float(turned.magnitude()) / self._turn,
+            "turn": float(np.linalg.norm(turn)) / self._turn,
         }
         shares = {name: dt_s / max(seconds, 1e-12) for name, seconds in needed_s.items()}
         return min(1.0, *shares.values()), tuple(name for name, share in shares.items() if share < 1.0)

@@ -7,11 +7,11 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 
 from dynamo_policies.contract import Contract
 from dynamo_policies.kinematics import chain
 from dynamo_policies.observation import Pose
+from dynamo_policies.quaternions import from_matrix
 from dynamo_ros.core.limiter import Limiter
 from dynamo_ros.core.shaping import JointShaper, JointState, ShapingError, resting
 
@@ -56,7 +56,7 @@ class Motion:
     def forward(self, joints: npt.ArrayLike) -> Pose:
         """Return the tool pose of `joints` (J,) rad."""
         position, rotation = self._chain.forward(joints, tool_offset_m=self._tool_offset_m)
-        return Pose(position, Rotation.from_matrix(rotation).as_quat())
+        return Pose(position, from_matrix(rotation))
 
     def start(self, joints: FloatArray) -> None:
         """Be at rest at `joints` (J,) rad."""

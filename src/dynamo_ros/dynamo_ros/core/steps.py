@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 
 from dynamo_policies.contract import Contract
 from dynamo_policies.kinematics import chain
 from dynamo_policies.observation import Pose
+from dynamo_policies.quaternions import from_matrix, turn_between, turned
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -21,14 +21,12 @@ def shorten(vector: FloatArray, longest: float) -> FloatArray:
 
 def pose_way(start: Pose, end: Pose) -> FloatArray:
     """Return the way (6,) from `start` to `end`: m, and a rotation vector in rad, both in the base frame."""
-    turn = Rotation.from_quat(end.quaternion) * Rotation.from_quat(start.quaternion).inv()
-    return np.concatenate([end.position - start.position, turn.as_rotvec()])
+    return np.concatenate([end.position - start.position, turn_between(start.quaternion, end.quaternion)])
 
 
 def pose_after(start: Pose, way: FloatArray) -> Pose:
     """Return the pose that is the `way` (6,) of `pose_way` from `start`."""
-    rotation = Rotation.from_rotvec(way[3:]) * Rotation.from_quat(start.quaternion)
-    return Pose(start.position + way[:3], rotation.as_quat())
+    return Pose(start.position + way[:3], turned(start.quaternion, way[3:]))
 
 
 def pose_step(start: Pose, end: Pose, *, step_m: float, step_rad: float) -> Pose:
@@ -46,4 +44,4 @@ def joint_step(start: FloatArray, end: FloatArray, *, step_rad: float) -> FloatA
 def tool_pose(contract: Contract, joints: npt.ArrayLike) -> Pose:
     """Return where the contract's tool is with the arm's joints at (J,) rad."""
     position, rotation = chain(contract.kinematics).forward(joints, tool_offset_m=contract.tool_offset_m)
-    return Pose(position, Rotation.from_matrix(rotation).as_quat())
+    return Pose(position, from_matrix(rotation))
