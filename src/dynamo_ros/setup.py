@@ -57,7 +57,7 @@ setup(
     extras_require={"vr": ["pyzmq>=25"]},
     entry_points={
         "console_scripts": [f"{name} = dynamo_ros.nodes.{name}:main" for name in NODES],
-        "dynamo.commands": ["faults = dynamo_ros.cli.faults:COMMAND"],
+        "dynamo.commands": [f"{name} = dynamo_ros.cli.{name}:COMMAND" for name in ("faults", "replay")],
         "ros2cli.command": ros2_commands(),
     },
     zip_safe=True,
