@@ -26,6 +26,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--contract", help=f"name or file, whose gates count; default: the bundle's, or {CONTRACT}"
     )
+    parser.add_argument("--ros", action="store_true", help="over ROS: the real node, cameras in processes")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these faults; default: all")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
 
@@ -33,9 +34,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> int:
     from dynamo_ros.faults.trial import pick, try_fault
 
-    contract, bundle = _deployed(args.bundle, args.contract)
-    table = pick(contract, args.only)
-    rows = [try_fault(name, fault, contract, bundle) for name, fault in table.items()]
+    if args.ros:
+        rows = _over_ros(args)
+    else:
+        contract, bundle = _deployed(args.bundle, args.contract)
+        table = pick(contract, args.only)
+        rows = [try_fault(name, fault, contract, bundle) for name, fault in table.items()]
     show(rows)
     if args.json is not None:
         args.json.write_text(json.dumps(as_json(rows), indent=2) + "\n", encoding="utf-8")
@@ -71,6 +75,19 @@ def show(rows: Sequence[Row]) -> None:
         texts = (row.name, row.what, row.expected, row.seen, row.after)
         table.add_row(*texts, *("" if one is None else f"{one:.0f}" for one in times), verdict)
     console.print(table)
+
+
+def _over_ros(args: argparse.Namespace) -> list[Row]:
+    """Return the rows of the faults over ROS, where a bundle of its own moves the arm."""
+    from dynamo_policies.errors import ConfigError
+    from dynamo_ros.locations import find_contract
+    from dynamo_ros.nodes.faults.run import run_over_ros
+
+    if args.bundle is not None:
+        raise ConfigError(
+            "--ros runs a bundle of its own, so that the arm moves; possible beside it: --contract"
+        )
+    return list(run_over_ros(find_contract(args.contract or CONTRACT), args.only))
 
 
 def _deployed(folder: Path | None, contract: str | None) -> tuple[Contract, Deployable | None]:

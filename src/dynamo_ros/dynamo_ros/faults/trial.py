@@ -79,7 +79,9 @@ def without_novelty(contract: Contract) -> Contract:
     return dataclasses.replace(contract, gates=dataclasses.replace(contract.gates, novelty=novelty))
 
 
-def try_fault(name: str, fault: Fault, contract: Contract, bundle: Deployable | None = None) -> Row:
+def try_fault(
+    name: str, fault: Fault, contract: Contract, bundle: Deployable | None = None, *, later_s: float = 0.0
+) -> Row:
     """Return what comes of `fault` under `contract`, with a bundle that circles unless one is given."""
     expected = fault.expects(contract)
     if expected is None:
@@ -87,8 +89,14 @@ def try_fault(name: str, fault: Fault, contract: Contract, bundle: Deployable | 
     if expected.answer == "none" and expected.gate:  # the gate is off: others may see the fault, or none
         expected = expected._replace(answer="any")
     deployed = Circling(contract) if bundle is None else bundle
-    trial = Trial(fault, expected, Bench(deployed, contract))
-    return trial.row(name)
+    return Trial(fault, expected, Bench(deployed, contract)).row(name, BEFORE_S + later_s)
+
+
+def try_at_all(name: str, fault: Fault, contract: Contract, moments: int) -> Row:
+    """Return the worst of what comes of `fault` at some moments between two ticks of the policy."""
+    period_s = contract.period_ns / 1e9
+    rows = [try_fault(name, fault, contract, later_s=period_s * n / moments) for n in range(moments)]
+    return max(rows, key=lambda row: (not row.ok, row.time_to_safe_ms or 0.0))
 
 
 class Trial:
@@ -99,11 +107,11 @@ class Trial:
         self._bench, self._contract = bench, bench.contract
         self._problems: list[str] = []
 
-    def row(self, name: str) -> Row:
-        """Run it and return what came of it."""
+    def row(self, name: str, after_s: float) -> Row:
+        """Put it in after a while and return what came of it."""
         bench, expected = self._bench, self._expected
         bench.begin()
-        bench.run(BEFORE_S)
+        bench.run(after_s)
         self._check(self._moves(), "the arm did not move before the fault")
         since_ns = self._hurt(self._length_s())
         seen, reached = self._seen(since_ns), safety(self._contract, bench.ticks, since_ns, bench.now_ns)

@@ -1,0 +1,110 @@
+"""An arm that is wherever it was sent, and notes when each command was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from control_msgs.action import GripperCommand
+from rclpy.action.server import ActionServer
+from rclpy.node import Node
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool, String
+from trajectory_msgs.msg import JointTrajectory
+
+from dynamo_policies.contract import Contract
+from dynamo_policies.errors import ConfigError
+from dynamo_policies.sinks import GripperCommandSink, TrajectoryArm
+from dynamo_ros.faults.distortions import Distortion, faithful
+from dynamo_ros.faults.sensors import header
+from dynamo_ros.nodes.messages import now_ns
+
+FloatArray = npt.NDArray[np.float64]
+LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class Sent(NamedTuple):
+    """A command, and when the node sent it, ns of the system's clock."""
+
+    at_ns: int
+    joints: FloatArray  # (J,) rad
+
+
+class FollowingArm:
+    """The arm with its gripper, under `joints` (J,) rad; `distort` is what happens to its joint states."""
+
+    def __init__(self, node: Node, contract: Contract, joints: FloatArray) -> None:
+        self.sent: list[Sent] = []
+        self.stops: list[str] = []  # why the node stopped, as it told; empty texts: no longer
+        self.joints = joints
+        self.distort: Distortion = faithful
+        self._node, self._contract = node, contract
+        stream = contract.streams[contract.arm_stream]
+        self._states = node.create_publisher(JointState, stream.topic, 20)
+        self._estop = node.create_publisher(Bool, contract.gates.estop.topic, 10)
+        # rclpy's types do not know of callbacks that take the message's info.
+        follow: Any = self._follow
+        node.create_subscription(JointTrajectory, _topic(contract), follow, 50)
+        node.create_subscription(String, "/inference_node/stopped", self._note_stop, LATCHED)
+        node.create_timer(1.0 / stream.rate_hz, self._tell)
+        if isinstance(contract.gripper, GripperCommandSink):
+            self._server = ActionServer(node, GripperCommand, contract.gripper.action, self._grip)
+
+    def press(self, *, pressed: bool) -> None:
+        """Press or release the e-stop."""
+        self._estop.publish(Bool(data=pressed))
+
+    def _follow(self, message: JointTrajectory, info: Mapping[str, int | None]) -> None:
+        self.joints = np.array(message.points[-1].positions)
+        self.sent.append(Sent(int(info["source_timestamp"] or 0), self.joints))
+
+    def _note_stop(self, message: String) -> None:
+        self.stops.append(message.data)
+
+    def _grip(self, handle: Any) -> GripperCommand.Result:
+        handle.succeed()
+        return GripperCommand.Result()
+
+    def _tell(self) -> None:
+        stamp_ns, arm = now_ns(self._node.get_clock()), self._contract.arm_stream
+        for _, message in self.distort(self._state(arm, self.joints, stamp_ns), stamp_ns):
+            self._states.publish(to_joint_state(message))
+        for name in self._others():
+            still = np.zeros(len(self._contract.streams[name].joints))
+            self._states.publish(to_joint_state(self._state(name, still, stamp_ns)))
+
+    def _state(self, name: str, joints: FloatArray, stamp_ns: int) -> Any:
+        names = list(self._contract.streams[name].joints)
+        return SimpleNamespace(header=header(stamp_ns), name=names, position=joints.tolist())
+
+    def _others(self) -> list[str]:
+        """Return the other observed streams of joints on the arm's topic."""
+        topic = self._contract.streams[self._contract.arm_stream].topic
+        return [
+            name
+            for name, one in self._contract.observed.items()
+            if one.topic == topic and name != self._contract.arm_stream
+        ]
+
+
+def _topic(contract: Contract) -> str:
+    """Return where the arm is commanded; ConfigError where that is not a topic of joint trajectories."""
+    if not isinstance(contract.arm, TrajectoryArm):
+        raise ConfigError(
+            f"arm.kind {contract.arm.kind!r} can't be tried over ROS; possible: 'joint_trajectory'"
+        )
+    return contract.arm.topic
+
+
+def to_joint_state(plain: Any) -> JointState:
+    """Return the message of a plain object with its fields."""
+    message = JointState(name=plain.name, position=plain.position)
+    message.header.stamp.sec, message.header.stamp.nanosec = (
+        plain.header.stamp.sec,
+        plain.header.stamp.nanosec,
+    )
+    return message

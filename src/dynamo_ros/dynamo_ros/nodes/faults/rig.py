@@ -1,0 +1,161 @@
+"""The real inference node in a process of its own, cameras in theirs, and an arm in this one."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dynamo_policies.contract import Contract
+from dynamo_policies.kinematics import chain
+from dynamo_policies.limits import Limit
+from dynamo_ros.faults.circling import READY
+from dynamo_ros.nodes.calls import Caller
+from dynamo_ros.nodes.faults.arm import FollowingArm
+from dynamo_ros.nodes.faults.bundle import write_onward
+from dynamo_ros.nodes.inference_client import InferenceClient
+from dynamo_ros.nodes.spin import Life, life
+
+NODE = "from dynamo_ros.nodes.inference_node import main; raise SystemExit(main())"
+CAMERA = "dynamo_ros.nodes.faults.camera"
+ASIDE_RAD = -0.6  # of the first joint: the tool has far to go along y
+END_S = 20.0
+PATIENCE_S = 60.0
+MOVED_COMMANDS = 50
+LATELY_NS, MOVED_M = 300_000_000, 2e-3
+FLOOD = "flood"
+ANY = Limit(amber=None, red=None)
+
+
+class Rig:
+    """What a fault can be put into; `cameras`, `node` are processes, `arm` is here."""
+
+    def __init__(self, alive: Life, contract: Contract, folder: Path, camera_prefix: Sequence[str]) -> None:
+        self.contract, self.caller = contract, Caller(alive)
+        self._bundle, self._contract_file = folder / "bundle", folder / "contract.yaml"
+        self._contract_file.write_text(contract.to_yaml())
+        write_onward(self._bundle, contract)
+        start = np.array(READY[contract.kinematics])
+        start[0] += ASIDE_RAD
+        self._start = start
+        self.arm = FollowingArm(alive.node, contract, start)
+        self.client = InferenceClient(alive.node, self.caller)
+        self._prefix = list(camera_prefix)
+        self.cameras = {name: self.start_camera(name) for name in (*contract.cameras, FLOOD)}
+        self.node = self.start_node()
+
+    def start_node(self) -> subprocess.Popen[bytes]:
+        """Start the inference node; it waits to be configured."""
+        settings = {"bundle": self._bundle, "contract": self._contract_file, "engine": "eager"}
+        words = [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
+        return subprocess.Popen([sys.executable, "-c", NODE, "--ros-args", *words])
+
+    def start_camera(self, name: str) -> subprocess.Popen[bytes]:
+        """Start a camera, or what floods the node where it is told to."""
+        command = [*self._prefix, sys.executable, "-m", CAMERA, name, str(self._contract_file)]
+        return subprocess.Popen(command, stdin=subprocess.PIPE)
+
+    def tell(self, name: str, word: str) -> None:
+        """Tell a camera what is wrong with it."""
+        stdin = self.cameras[name].stdin
+        assert stdin is not None
+        stdin.write(f"{word}\n".encode())
+        stdin.flush()
+
+    def kill_camera(self, name: str) -> None:
+        """Kill a camera's process, -9."""
+        self.cameras[name].kill()
+        self.cameras[name].wait(END_S)
+
+    def revive(self) -> None:
+        """Start again what is dead."""
+        for name, process in self.cameras.items():
+            if process.poll() is not None:
+                self.cameras[name] = self.start_camera(name)
+        if self.node.poll() is not None:
+            self.node = self.start_node()
+
+    def signal_node(self, number: signal.Signals) -> None:
+        """Send the node a signal."""
+        self.node.send_signal(number)
+
+    def begin(self) -> bool:
+        """Bring the arm to its first place, let the policy move it; return whether it moves steadily."""
+        self.client.configure()
+        self.client.ready()
+        self.arm.joints = self._start
+        self.caller.pause(0.3)
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            self.client.begin(next(iter(self.contract.tasks)))
+            count = len(self.arm.sent)
+            # A busy computer may hold the arm before it has moved; then another attempt is made.
+            self.caller.pause(MOVED_COMMANDS / self.contract.arm.rate_hz + 0.2)
+            moved = len(self.arm.sent) - count >= MOVED_COMMANDS and not self.stopped and self.moves()
+            if moved or time.monotonic() > deadline:
+                return moved
+            self.client.ready()
+
+    def moves(self) -> bool:
+        """Return whether the tool was commanded to move lately."""
+        recent = [one.joints for one in self.arm.sent if one.at_ns > time.time_ns() - LATELY_NS]
+        if len(recent) < 2:
+            return False
+        places = chain(self.contract.kinematics).forward(
+            np.array(recent), tool_offset_m=self.contract.tool_offset_m
+        )[0]
+        return bool(np.ptp(places, axis=0).max() > MOVED_M)
+
+    @property
+    def stopped(self) -> str:
+        """Why the node says that it stopped, empty if it does not."""
+        return self.arm.stops[-1] if self.arm.stops else ""
+
+    def end(self) -> None:
+        """End all processes."""
+        if self.node.poll() is None:
+            self.node.send_signal(signal.SIGCONT)
+            self.node.terminate()
+        for process in self.cameras.values():
+            if process.poll() is None and process.stdin is not None:
+                process.stdin.close()
+        for process in (self.node, *self.cameras.values()):
+            end_within(process, END_S)
+
+
+def end_within(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait until `process` has ended, and kill it if it has not."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+@contextlib.contextmanager
+def rig(contract: Contract, folder: Path, camera_prefix: Sequence[str] = ()) -> Iterator[Rig]:
+    """Start everything, and end it; `camera_prefix` starts cameras elsewhere, as in another namespace."""
+    from rclpy import create_node
+
+    with life(lambda: create_node(f"faults_{os.getpid()}"), args=[]) as (alive, _node):
+        made = Rig(alive, contract, folder, camera_prefix)
+        try:
+            yield made
+        finally:
+            made.end()
+
+
+def for_rig(contract: Contract) -> Contract:
+    """Return `contract` for a robot without a controller that reports, a deadman, and limits on its rates.
+
+    Sensors that a busy computer slows down are to trip the gates, not to keep the policy from beginning.
+    """
+    quality = dataclasses.replace(contract.quality, rate=ANY, offset_ms=ANY)
+    return dataclasses.replace(contract, gates=contract.gates.simulated(), quality=quality)
