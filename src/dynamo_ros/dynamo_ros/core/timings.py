@@ -60,7 +60,7 @@ class Record:
     tick_ns: int
     captured_ns: int  # the stamp of its oldest image
     begun_ns: int  # when its observation was taken
-    begun_clock_ns: int  # the same by the clock of durations
+    observed_clock_ns: int  # when it was there, by the clock of durations
     accepted_ns: int = 0  # when it began to be commanded; 0: not yet
     stages_ns: dict[str, int] = field(default_factory=dict)
 
@@ -129,11 +129,12 @@ class Timings:
         slowest = max(arrivals, key=_total)
         self._open.stages_ns.update(slowest)
         self._open.captured_ns = min(stamps_ns.values())
+        self._open.observed_clock_ns = self._clock_ns()
 
     def started(self) -> None:
         """Note that inference has begun with the plan in hand; what it waited for that is a stage as well."""
         if self._open is not None and "handoff" not in self._open.stages_ns:
-            self.add("handoff", self._clock_ns() - self._open.begun_clock_ns)
+            self.add("handoff", self._clock_ns() - self._open.observed_clock_ns)
 
     def tick(self, period_ns: int) -> None:
         """Note a tick of the commands, which should come each `period_ns`."""

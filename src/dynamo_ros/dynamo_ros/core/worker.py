@@ -13,6 +13,8 @@ from dynamo_ros.core.runner import Runner
 
 Job = tuple[Runner, Work, "Future[Plan]"]
 CLOSE_S = 1.0
+# How long the commands wait at most for inference to begin, which would else wait for the whole command.
+BEGIN_S = 0.0005
 
 
 class HangsError(DynamoError):
@@ -35,7 +37,8 @@ class Worker:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._last: Future[Plan] | None = None
         self._wanted = False  # whether somebody waits for the last plan
-        self._thread = threading.Thread(target=_work, args=(self._jobs,), name="inference", daemon=True)
+        self._begun = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
         self._thread.start()
 
     @property
@@ -94,13 +97,15 @@ class Worker:
 
     def _begin(self, runner: Runner, work: Work) -> Future[Plan]:
         self._last, self._wanted = Future(), True
+        self._begun.clear()
         self._jobs.put((runner, work, self._last))
+        self._begun.wait(BEGIN_S)
         return self._last
 
-
-def _work(jobs: SimpleQueue[Job | None]) -> None:
-    while (job := jobs.get()) is not None:
-        infer(*job)
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            self._begun.set()
+            infer(*job)
 
 
 def infer(runner: Runner, work: Work, future: Future[Plan]) -> None:

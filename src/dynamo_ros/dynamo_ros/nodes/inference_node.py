@@ -86,6 +86,7 @@ class InferenceNode(ManagedNode):
         """Begin to command, from where the arm is, if the first action is near it."""
         assert self._runner is not None
         try:
+            self._parts.streams.hand_on()
             self._parts.graph.require()
             self._begin(self._runner)
         except DynamoError as error:
@@ -143,6 +144,7 @@ class InferenceNode(ManagedNode):
 
     def _tick(self) -> None:
         assert self._runner is not None
+        self._parts.streams.hand_on()
         stamp_ns = self._now_ns()
         if not self.get_parameter("use_sim_time").value:
             self._runner.compare_clocks(stamp_ns, now_ns(self._steady))
@@ -164,6 +166,7 @@ class InferenceNode(ManagedNode):
     def _prepare(self) -> None:
         """Get the arm's driver ready while nothing is commanded; nothing moves by it."""
         if not self._active:
+            self._parts.streams.hand_on()
             self._commands.ready(self._now_ns())
 
     def _can_command(self, runner: Runner, stamp_ns: int) -> bool:
@@ -255,6 +258,7 @@ class InferenceNode(ManagedNode):
 
     def _start_when_ready(self) -> None:
         assert self._runner is not None
+        self._parts.streams.hand_on()
         fits = self._parts.graph.fits()
         ready = self._runner.ready(self._now_ns()) and self._commands.ready(self._now_ns())
         if fits and ready and self.trigger_activate() == OK:

@@ -43,10 +43,10 @@ class Parts:
                 made.callback(LiveView(node, runner, bundle.novelty).close)
             self.graph = GraphIn(node, contract, command_sinks(contract))
             self.graph.look(wait_for_all=bool(node.get_parameter("autostart").value))
-            streams = StreamsIn(
+            self.streams = StreamsIn(
                 node, contract, bundle.frames, runner.push, runner.refuse, runner.timings, self.graph.saw
             )
-            made.callback(streams.close)
+            made.callback(self.streams.close)
             self._made = made.pop_all()
 
     def close(self) -> None:

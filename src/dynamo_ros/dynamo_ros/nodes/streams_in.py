@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from rclpy.node import Node
 from rclpy.subscription import Subscription
@@ -16,15 +17,32 @@ from dynamo_policies.decode import Decoder, FrameSettings
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.observation import Sample
 from dynamo_ros.core.timings import Timings
+from dynamo_ros.nodes.listener import Elsewhere, Listener
 from dynamo_ros.nodes.messages import now_ns
 from dynamo_ros.nodes.qos import stream_qos
 from dynamo_ros.nodes.receive_times import ReceiveTimes
 
+KEPT = 64  # messages that wait to be handed on; the oldest are dropped
+
+
+class Arrival(NamedTuple):
+    """What came of one message for one stream."""
+
+    stream: str
+    message: Any
+    receive_ns: int
+    sample: Sample | None  # None: it does not concern the stream, or has a problem
+    problem: str
+    queue_ns: int
+    decode_ns: int
+
 
 class StreamsIn:
-    """Calls `take` with every sample of the observed streams until `close`.
+    """Takes and decodes what the observed streams bring, on a thread of its own, until `close`.
 
-    `refuse` gets the name of a stream and what is wrong with its message; `saw` each message as it came.
+    `hand_on`, on the thread of the node, calls `take` with every sample that has come; `refuse` gets the name
+    of a stream and what is wrong with its message, `saw` each message as it came. On simulated time there is
+    no such thread, and each message is handed on at once: so runs can be repeated.
     """
 
     def __init__(
@@ -39,41 +57,60 @@ class StreamsIn:
     ) -> None:
         self._node, self._take, self._refuse, self._timings, self._saw = node, take, refuse, timings, saw
         self._decoder, self._times = Decoder(contract, frames), ReceiveTimes(node)
+        self._arrivals: deque[Arrival] = deque(maxlen=KEPT)
+        self._beside = not node.get_parameter("use_sim_time").value
         topics: dict[str, list[str]] = {}
         for name, stream in contract.observed.items():
             topics.setdefault(stream.topic, []).append(name)
         self._subscriptions = [
             self._subscribe(contract, topic, tuple(names)) for topic, names in topics.items()
         ]
+        self._listener = Listener(node, self._subscriptions) if self._beside else None
 
     def close(self) -> None:
         """Listen no more."""
+        if self._listener is not None:
+            self._listener.close()
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._times.close()
 
+    def hand_on(self) -> None:
+        """Hand on what has come since the last call."""
+        while self._arrivals:
+            self._hand_on(self._arrivals.popleft())
+
     def _subscribe(self, contract: Contract, topic: str, names: tuple[str, ...]) -> Subscription:
         stream = contract.observed[names[0]]
-        receive = partial(self._receive, names)
-        return self._node.create_subscription(get_message(stream.type), topic, receive, stream_qos(stream))
+        receive, group = partial(self._receive, names), Elsewhere() if self._beside else None
+        kind, qos = get_message(stream.type), stream_qos(stream)
+        return self._node.create_subscription(kind, topic, receive, qos, callback_group=group)
 
     def _receive(self, names: tuple[str, ...], message: Any, info: Mapping[str, int | None]) -> None:
         called_ns, (receive_ns, _sent_ns) = now_ns(self._node.get_clock()), self._times.of(info)
         for name in names:
-            self._saw(name, message, receive_ns)
-            begun_ns = time.perf_counter_ns()
-            try:
-                sample = self._decoder.decode(name, message, receive_ns)
-            except DynamoError as error:
-                self._refuse(name, str(error))
-                self._node.get_logger().error(str(error), throttle_duration_sec=1.0)
-                continue
-            if sample is not None:
-                self._timings.arrived(
-                    name,
-                    sample.stamp_ns,
-                    transport=receive_ns - sample.stamp_ns,
-                    queue=called_ns - receive_ns,
-                    decode=time.perf_counter_ns() - begun_ns,
-                )
-                self._take(sample)
+            self._arrivals.append(self._decoded(name, message, receive_ns, called_ns - receive_ns))
+        if not self._beside:
+            self.hand_on()
+
+    def _decoded(self, name: str, message: Any, receive_ns: int, queue_ns: int) -> Arrival:
+        begun_ns, sample, problem = time.perf_counter_ns(), None, ""
+        try:
+            sample = self._decoder.decode(name, message, receive_ns)
+        except DynamoError as error:
+            problem = str(error)
+        return Arrival(
+            name, message, receive_ns, sample, problem, queue_ns, time.perf_counter_ns() - begun_ns
+        )
+
+    def _hand_on(self, arrival: Arrival) -> None:
+        name, sample = arrival.stream, arrival.sample
+        self._saw(name, arrival.message, arrival.receive_ns)
+        if arrival.problem:
+            self._refuse(name, arrival.problem)
+            self._node.get_logger().error(arrival.problem, throttle_duration_sec=1.0)
+        if sample is not None:
+            transport_ns = arrival.receive_ns - sample.stamp_ns
+            stages_ns = {"transport": transport_ns, "queue": arrival.queue_ns, "decode": arrival.decode_ns}
+            self._timings.arrived(name, sample.stamp_ns, **stages_ns)
+            self._take(sample)
