@@ -30,6 +30,9 @@ def robot_launch(contract: str) -> LaunchDescription:
             declare("bundle", "", "bundle of the policy to run; empty: none"),
             declare("task", "", "task of the policy; empty: the bundle's first"),
             declare("autostart", "true", "activate the policy once all streams have come", "true", "false"),
+            declare(
+                "shadow", "false", "run the policy beside who commands, without authority", "true", "false"
+            ),
             declare("device", "cpu", "where the policy's networks run"),
             declare("engine", "eager", "what runs the policy's encoder: eager, auto, … (docs/latency.md)"),
             *teleop_arguments(),
@@ -63,5 +66,6 @@ def _policy(context: LaunchContext) -> list[Action]:
         "device": value(context, "device"),
         "engine": value(context, "engine"),
         "autostart": is_true(context, "autostart"),
+        "authority": "shadow" if is_true(context, "shadow") else "full",
     }
     return [node("dynamo_ros", "inference_node", parameters, sim=is_true(context, "sim"))]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
-from dynamo_ros.core.commander import StoppedError, StopReason
-from dynamo_ros.core.runner import Runner, RunnerError
+from dynamo_policies.errors import DynamoError
+from dynamo_ros.core.commander import StopReason
+from dynamo_ros.core.runner import Runner
 
 
 class Beginning(NamedTuple):
@@ -23,15 +25,12 @@ class Again:
     braking the runner begins anew. On an arm that moves, a person must do that.
     """
 
-    def __init__(self, runner: Runner, task: str) -> None:
-        self._runner, self._task = runner, task
+    def __init__(self, runner: Runner, begin: Callable[[int], object], *, patience_ns: int = 0) -> None:
+        """Begin by `begin(now_ns)`; where it raises DynamoError, try again after `patience_ns`."""
+        self._runner, self._begin, self._patience_ns = runner, begin, patience_ns
+        self._tried_ns = -patience_ns
         self.beginnings: list[Beginning] = []
         self.refusal = ""  # why it can't begin, if it can't
-
-    @property
-    def stops(self) -> list[StopReason]:
-        """The stops so far."""
-        return [one.stop for one in self.beginnings if one.stop is not None]
 
     def step(self, now_ns: int) -> None:
         """Begin, if nothing is going on; to be called before each command."""
@@ -40,12 +39,15 @@ class Again:
             self.beginnings[-1] = self.beginnings[-1]._replace(stop=stop)
         if self._runner.running or (stop is not None and self._runner.moving):
             return
+        if 0 <= now_ns - self._tried_ns < self._patience_ns:
+            return
+        self._tried_ns = now_ns
         try:
             self._runner.rearm()
             if not self._runner.ready(now_ns):
                 return
-            self._runner.begin(self._task, now_ns)
-        except (RunnerError, StoppedError) as error:
+            self._begin(now_ns)
+        except DynamoError as error:
             self.refusal = str(error)
         else:
             self.refusal = ""

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from dynamo_policies.errors import DynamoError
+from dynamo_policies.errors import DynamoError, UnknownNameError
 from dynamo_policies.observation import Sample
 from dynamo_ros.core.again import Again, Beginning
 from dynamo_ros.core.commander import ArmCommand
@@ -56,8 +56,11 @@ def replay(heard: Iterable[Heard], runner: Runner, task: str, *, latency_ns: int
     its observation was due. The recorded arm does not follow; `Again` says what comes of it.
 
     Raises:
+        UnknownNameError: the runner's bundle was not made for `task`.
         ReplayError: there was never a moment at which the runner could begin.
     """
+    if task not in runner.tasks:
+        raise UnknownNameError("task", task, runner.tasks)
     player, period_ns, due_ns = _Player(runner, task, latency_ns), runner.contract.arm.period_ns, 0
     for receive_ns, sample in heard:
         due_ns = due_ns or -(-receive_ns // period_ns) * period_ns
@@ -74,7 +77,7 @@ class _Player:
 
     def __init__(self, runner: Runner, task: str, latency_ns: int) -> None:
         self._runner, self._latency_ns = runner, latency_ns
-        self._again = Again(runner, task)
+        self._again = Again(runner, lambda now_ns: runner.begin(task, now_ns))
         self._waiting: deque[tuple[int, Plan]] = deque()
         self._commands: list[tuple[int, ArmCommand]] = []
         self._counts = np.zeros(3, np.int64)

@@ -6,6 +6,7 @@ import dataclasses
 import time
 
 import torch
+from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 
 from dynamo_policies.bundle import Bundle, load_bundle
@@ -24,6 +25,8 @@ FIXED = (
     "deadman_button",
 )  # not to be changed while a bundle is loaded
 
+AUTHORITIES = ("full", "shadow")
+
 
 def declare_bundle(node: Node) -> None:
     """Declare `bundle`, `contract`, `task`, `device`, `engine`, `deadman` and `deadman_button`."""
@@ -33,6 +36,19 @@ def declare_bundle(node: Node) -> None:
     # Eager starts at once and is the same each time; what `auto` measures depends on the moment.
     node.declare_parameter("engine", "eager")
     node.declare_parameter("deadman_button", -1)
+
+
+def declare_shadow(node: Node) -> bool:
+    """Declare `authority`, which can't be changed; return whether it is `shadow`.
+
+    Raises:
+        UnknownNameError: it is neither `full` nor `shadow`.
+    """
+    fixed = ParameterDescriptor(read_only=True)
+    authority = str(node.declare_parameter("authority", AUTHORITIES[0], fixed).value)
+    if authority not in AUTHORITIES:
+        raise UnknownNameError("authority", authority, AUTHORITIES)
+    return authority == "shadow"
 
 
 def load_declared(node: Node) -> tuple[Bundle, Contract]:

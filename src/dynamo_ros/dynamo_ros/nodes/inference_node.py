@@ -17,13 +17,15 @@ from rclpy.timer import Timer
 from std_srvs.srv import Trigger
 
 from dynamo_policies.errors import DynamoError
+from dynamo_ros.core.again import Again
 from dynamo_ros.core.runner import Runner, RunnerError
 from dynamo_ros.nodes.authority import AuthorityTopic
-from dynamo_ros.nodes.bundle_parameters import FIXED, declare_bundle, load_declared
+from dynamo_ros.nodes.bundle_parameters import FIXED, declare_bundle, declare_shadow, load_declared
 from dynamo_ros.nodes.health import HealthPublisher
 from dynamo_ros.nodes.inference_parts import Parts
 from dynamo_ros.nodes.lifecycle import FAILED, OK, ManagedNode
 from dynamo_ros.nodes.messages import now_ns
+from dynamo_ros.nodes.shadow import NoAuthority
 from dynamo_ros.nodes.spin import run
 
 HEALTH_PERIOD_S = 1.0
@@ -31,6 +33,7 @@ AUTOSTART_PERIOD_S, PREPARE_PERIOD_S = 0.2, 0.05
 # Inference takes a fraction of a second; what has not come by then hangs.
 THINK_S = 5.0
 SWITCH_S = 2e-4
+AGAIN_NS = 500_000_000
 
 
 class InferenceNode(ManagedNode):
@@ -40,7 +43,8 @@ class InferenceNode(ManagedNode):
     gates count), `task` (settable while inactive; empty: the bundle's first), `device` and `threads` of the
     networks, `engine` (`auto`: the fastest that computes the same as `eager`), `deadman` (topic of a deadman
     that must be held, as the contract's) and `deadman_button`, `autostart` (configure at once, activate when
-    the streams have come).
+    the streams have come), `authority` (`full`, or `shadow`: everything runs and nothing is commanded; can't
+    be changed).
     """
 
     def __init__(self, overrides: list[Parameter] | None = None) -> None:
@@ -52,7 +56,9 @@ class InferenceNode(ManagedNode):
         self._active = False
         self._command_timer: Timer | None = None
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._health, self._authority = HealthPublisher(self), AuthorityTopic(self)
+        self._shadow = declare_shadow(self)
+        self._authority = NoAuthority() if self._shadow else AuthorityTopic(self)
+        self._health = HealthPublisher(self)
         self.create_timer(HEALTH_PERIOD_S, self._report, clock=self._steady)
         self.create_service(Trigger, "~/rearm", self._rearm)
         self.create_service(Trigger, "~/stop", self._stop)
@@ -66,15 +72,16 @@ class InferenceNode(ManagedNode):
         """Load and check the bundle, run its networks once, and listen to its streams."""
         try:
             bundle, contract = load_declared(self)
-            self._runner = Runner(bundle, clock_ns=time.perf_counter_ns, contract=contract)
+            runner = self._runner = Runner(bundle, clock_ns=time.perf_counter_ns, contract=contract)
             self._runner.warm_up()
-            parts = Parts(self, self._runner, bundle)
+            parts = Parts(self, self._runner, bundle, shadow=self._shadow)
         except DynamoError as error:
             self.get_logger().error(str(error))
             self._runner = None
             return FAILED
         self._parts, self._commands, self._worker = parts, parts.commands, parts.worker
         self._due, self._timing = False, parts.timing
+        self._again = Again(self._runner, lambda _now_ns: self._begin(runner), patience_ns=AGAIN_NS)
         self._preparing = self.create_timer(PREPARE_PERIOD_S, self._prepare, clock=self._steady)
         self.get_logger().info(f"bundle {bundle.digest[:12]} for {', '.join(bundle.tasks)}")
         if silent := self._runner.silent_gates:
@@ -138,7 +145,8 @@ class InferenceNode(ManagedNode):
         # One moment for all: while the first action is thought of, no message is read.
         stamp_ns = self._now_ns()
         first = self._worker.think(runner, runner.preview(self._task(), stamp_ns), THINK_S)
-        runner.check_first(first, stamp_ns)
+        if not self._shadow:  # whose arm is wherever another one takes it
+            runner.check_first(first, stamp_ns)
         runner.begin(self._task(), stamp_ns)
         self._authority.tell(runner.authority)
 
@@ -149,6 +157,8 @@ class InferenceNode(ManagedNode):
         if not self.get_parameter("use_sim_time").value:
             self._runner.compare_clocks(stamp_ns, now_ns(self._steady))
             self._runner.timings.tick(self._runner.contract.arm.period_ns)
+        if self._shadow:
+            self._again.step(stamp_ns)
         self._worker.step(self._runner, stamp_ns)
         with self._runner.timings.measure("command"):
             ready = self._can_command(self._runner, stamp_ns)

@@ -15,6 +15,7 @@ from dynamo_ros.nodes.gates_in import GatesIn
 from dynamo_ros.nodes.graph_in import GraphIn
 from dynamo_ros.nodes.live_view import LiveView
 from dynamo_ros.nodes.person_in import PersonIn
+from dynamo_ros.nodes.shadow import ShadowPublisher
 from dynamo_ros.nodes.streams_in import StreamsIn
 from dynamo_ros.nodes.timing import TimingPublisher
 
@@ -22,8 +23,8 @@ from dynamo_ros.nodes.timing import TimingPublisher
 class Parts:
     """Made together or not at all; gone with `close`."""
 
-    def __init__(self, node: Node, runner: Runner, bundle: Bundle) -> None:
-        """Make all for `runner`.
+    def __init__(self, node: Node, runner: Runner, bundle: Bundle, *, shadow: bool) -> None:
+        """Make all for `runner`; a shadow has no way to any driver, and follows nobody.
 
         Raises:
             DynamoError: a package that the contract needs is missing, or the live graph is another one; what
@@ -34,14 +35,16 @@ class Parts:
             self.worker = Worker()
             made.callback(self.worker.close)
             made.callback(GatesIn(node, runner).close)
-            self.commands = CommandPublisher(node, contract)
+            make = ShadowPublisher if shadow else CommandPublisher
+            self.commands: CommandPublisher | ShadowPublisher = make(node, contract)
             made.callback(self.commands.destroy)
             self.timing = TimingPublisher(node, bundle.embedder)
             made.callback(self.timing.destroy)
-            made.callback(PersonIn(node, contract, runner.takeover).close)
+            if not shadow:
+                made.callback(PersonIn(node, contract, runner.takeover).close)
             if bundle.novelty is not None:
                 made.callback(LiveView(node, runner, bundle.novelty).close)
-            self.graph = GraphIn(node, contract, command_sinks(contract))
+            self.graph = GraphIn(node, contract, () if shadow else command_sinks(contract))
             self.graph.look(wait_for_all=bool(node.get_parameter("autostart").value))
             self.streams = StreamsIn(
                 node, contract, bundle.frames, runner.push, runner.refuse, runner.timings, self.graph.saw

@@ -1,0 +1,138 @@
+"""Shadow mode: the whole of inference beside somebody who commands, without a way to the robot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+
+from dynamo_policies.errors import UnknownNameError
+from dynamo_policies.observation import Pose, Target
+from dynamo_ros.core.shadow import Shadow
+from dynamo_ros.nodes.inference_node import InferenceNode
+from dynamo_ros.nodes.messages import now_ns, to_joint_state, to_pose_stamped
+from dynamo_ros.nodes.teleop_node import TeleopNode
+from ideal_robot import Robot
+from inference_fixtures import GOAL, activate, change, configured
+from ros_fixtures import Ros
+
+DOWN = np.array([0.93937271, 0.34289781, 0.0, 0.0])
+PLACE = (0.4, -0.1, 0.3)
+
+
+@pytest.fixture
+def shadow(ros: Ros, robot: Robot, bundle: Path, patient: Path) -> InferenceNode:
+    """A configured shadow."""
+    return configured(ros, robot, bundle, patient, authority="shadow")
+
+
+def commands(robot: Robot) -> set[str]:
+    """Return everything that commands go out on."""
+    contract = robot.contract
+    targets = [stream.topic for stream in contract.streams.values() if stream.role == "action"]
+    return {contract.arm.topic, *targets, "/dynamo/authority"}
+
+
+def test_a_shadow_has_nothing_that_could_command(ros: Ros, robot: Robot, shadow: InferenceNode) -> None:
+    wished: list[PoseStamped] = []
+    robot.node.create_subscription(PoseStamped, "/inference_node/shadow/target_pose", wished.append, 10)
+    activate(ros, robot)
+    ros.until(
+        lambda: wished and abs(wished[-1].pose.position.y - GOAL[1]) < 2e-3, what="the wish for the goal"
+    )
+    names = ("inference_node", "/")
+    published = {topic for topic, _ in shadow.get_publisher_names_and_types_by_node(*names)}
+    assert "/inference_node/shadow/target_pose" in published
+    assert not published & commands(robot)
+    called = {name for name, _ in shadow.get_client_names_and_types_by_node(*names)}
+    assert not {name for name in called if robot.contract.gripper.action in name or "xarm" in name}
+    assert not robot.trajectories
+    assert not robot.grips
+    assert not robot.poses
+
+
+def test_a_shadow_is_stopped_by_an_arm_that_goes_elsewhere_and_begins_anew(
+    ros: Ros, robot: Robot, shadow: InferenceNode
+) -> None:
+    activate(ros, robot)
+    ros.until(lambda: len(shadow._again.beginnings) >= 1, what="a second beginning", timeout_s=60.0)
+    ros.until(lambda: shadow._runner.running, what="the policy again")
+    assert not robot.trajectories
+
+
+def test_a_person_keeps_the_arm_beside_a_shadow_and_the_divergence_is_told(
+    ros: Ros, robot: Robot, shadow: InferenceNode, patient: Path
+) -> None:
+    told: list[DiagnosticArray] = []
+    robot.node.create_subscription(DiagnosticArray, "/inference_node/shadow/divergence", told.append, 10)
+    teleop = ros.add(TeleopNode([Parameter("contract", value=str(patient))]))
+    person = ros.node("person")
+    targets = person.create_publisher(PoseStamped, "/teleop/target_pose", 10)
+    grips = person.create_publisher(JointState, "/teleop/target_gripper", 10)
+
+    def send() -> None:
+        stamp_ns, frame = now_ns(person.get_clock()), robot.contract.base_frame
+        grips.publish(to_joint_state(["gripper"], [0.0], stamp_ns=stamp_ns))
+        targets.publish(to_pose_stamped(Pose(np.array(PLACE), DOWN), stamp_ns=stamp_ns, frame=frame))
+
+    person.create_timer(0.02, send)
+    activate(ros, robot)
+
+    def apart() -> float:
+        values = {pair.key: pair.value for pair in told[-1].status[0].values} if told else {}
+        return float(values.get("position m last", "nan"))
+
+    between = float(np.linalg.norm(np.subtract(GOAL, PLACE)))
+    ros.until(lambda: abs(apart() - between) < 0.02, what="the distance of both", timeout_s=60.0)
+    assert teleop._teleoperation.engagement == "engaged"
+    assert robot.trajectories
+
+
+def test_a_shadow_waits_for_no_driver_and_minds_no_other_policy(
+    ros: Ros, robot: Robot, bundle: Path, patient: Path
+) -> None:
+    robot.server.destroy()
+    other = robot.node.create_publisher(String, "/dynamo/authority", 10)
+    robot.node.create_timer(0.05, lambda: other.publish(String(data="policy another_node")))
+    robot.node.create_publisher(PoseStamped, "/dynamo/target_pose", 10)
+    configured(ros, robot, bundle, patient, authority="shadow")
+    activate(ros, robot)
+    assert change(ros, robot, "deactivate")
+    assert not robot.trajectories
+
+
+def test_authority_is_full_or_shadow_and_stays_so(ros: Ros) -> None:
+    node = ros.add(InferenceNode())
+    (result,) = node.set_parameters([Parameter("authority", value="shadow")])
+    assert not result.successful
+    with pytest.raises(UnknownNameError, match=r"'half'.*full, shadow"):
+        InferenceNode([Parameter("authority", value="half")])
+
+
+def target(x: float, gripper: float = 0.0) -> Target:
+    return Target(Pose(np.array([x, 0.0, 0.0]), DOWN), gripper)
+
+
+def test_wishes_are_compared_while_somebody_commands() -> None:
+    shadow = Shadow(max_age_ns=100)
+    assert shadow.wished(target(0.1), 0) is None
+    shadow.commanded(target(0.0).pose, 50)
+    shadow.gripped(1.0)
+    for x in (0.1, 0.2, 0.6):
+        assert shadow.wished(target(x), 100) == pytest.approx((x, 0.0, 1.0))
+    assert shadow.wished(target(0.1), 151) is None
+    summary = shadow.take_summary()
+    assert (summary.wishes, summary.compared) == (5, 3)
+    assert [one.metres for one in (summary.last, summary.median, summary.most)] == pytest.approx(
+        [0.6, 0.2, 0.6]
+    )
+    assert shadow.take_summary() == (0, 0, None, None, None)
