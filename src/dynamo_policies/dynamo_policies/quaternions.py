@@ -59,6 +59,11 @@ def from_matrix(rotation: npt.ArrayLike) -> FloatArray:
     return np.array(_unit(parts))
 
 
+def unit(quaternion: npt.ArrayLike) -> FloatArray:
+    """Return the quaternion (4,) of norm 1 that stands for the same turn."""
+    return np.array(_unit(quaternion))
+
+
 def mean(quaternions: Sequence[npt.ArrayLike]) -> FloatArray:
     """Return the chordal mean (4,) of at least one quaternion: the signs of them do not matter."""
     if len(quaternions) == 1:

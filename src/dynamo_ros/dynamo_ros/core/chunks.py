@@ -49,8 +49,9 @@ class ChunkBlender:
 
 def mean_target(targets: Sequence[Target]) -> Target:
     """Return the mean of at least one target: of positions, rotations (chordal), grippers and hands."""
-    position = np.mean([target.pose.position for target in targets], axis=0)
+    rows = np.array([[*target.pose.position, target.gripper] for target in targets])
+    *position, gripper = (rows.sum(axis=0) / len(rows)).tolist()
     quaternion = mean([target.pose.quaternion for target in targets])
     hands = [target.hand for target in targets if target.hand is not None]
     hand = np.mean(hands, axis=0) if hands else None
-    return Target(Pose(position, quaternion), float(np.mean([target.gripper for target in targets])), hand)
+    return Target(Pose(np.array(position), quaternion), gripper, hand)

@@ -80,7 +80,7 @@ class InverseKinematics:
     def pose(self) -> Pose:
         """The tool pose at the desired joint positions."""
         transform = self._configuration.get_transform_frame_to_world(TOOL_SITE, "site")
-        return Pose(transform.translation(), np.roll(transform.rotation().wxyz, -1))
+        return Pose(transform.translation(), transform.rotation().wxyz[[1, 2, 3, 0]])
 
     def reset(self, positions: npt.ArrayLike) -> None:
         """Start again from `positions`, shape (J,), rad; those just outside the limits are moved onto them.
@@ -157,5 +157,5 @@ def _kinematic_model(links: Chain, tool_offset_m: float) -> mujoco.MjModel:
 
 def _transform(pose: Pose) -> mink.SE3:
     return mink.SE3.from_rotation_and_translation(
-        mink.SO3(np.roll(pose.quaternion, 1)), np.asarray(pose.position)
+        mink.SO3(np.asarray(pose.quaternion)[[3, 0, 1, 2]]), np.asarray(pose.position)
     )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from dynamo_policies.contract import Contract
 from dynamo_policies.observation import Pose, Target
-from dynamo_policies.quaternions import turn_between, turned
+from dynamo_policies.quaternions import turn_between, turned, unit
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -35,11 +35,10 @@ class Limiter:
 
     def workspace(self, target: Target) -> tuple[Target, tuple[str, ...]]:
         """Return the finite `target`: position in the box, quaternion of norm 1, gripper in 0..1."""
-        position = np.clip(np.asarray(target.pose.position, np.float64), self._lower, self._upper)
-        quaternion = np.asarray(target.pose.quaternion, np.float64)
-        pose = Pose(position, quaternion / np.linalg.norm(quaternion))
+        position = np.minimum(np.maximum(target.pose.position, self._lower), self._upper)
+        pose = Pose(position, unit(target.pose.quaternion))
         clipped = ("workspace",) if (position != target.pose.position).any() else ()
-        return Target(pose, float(np.clip(target.gripper, 0.0, 1.0))), clipped
+        return Target(pose, min(max(float(target.gripper), 0.0), 1.0)), clipped
 
     def approach(
         self, pose: Pose, goal: Pose, *, fraction: float, dt_s: float
@@ -85,7 +84,7 @@ class Limiter:
 
 
 def _shorten(vector: FloatArray, longest: float) -> tuple[FloatArray, bool]:
-    length = float(np.linalg.norm(vector))
+    length = math.hypot(*vector.tolist())
     if length <= longest:
         return vector, False
     return vector * (longest / length), True
