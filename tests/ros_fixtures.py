@@ -63,8 +63,12 @@ class Ros:
 
     def end(self) -> None:
         """Destroy all nodes."""
+        from rclpy.action import ActionServer
+
         self.executor.shutdown()
         for node in self._nodes:
+            for server in [one for one in node.waitables if isinstance(one, ActionServer)]:
+                server.destroy()  # a node does not, and the graph of the next test would have it still
             node.destroy_node()
 
 
