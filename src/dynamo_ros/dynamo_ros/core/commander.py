@@ -248,9 +248,8 @@ class Commander:
                 return
 
     def _command(self, goal: float | None, clipped: tuple[str, ...], hand: FloatArray | None) -> ArmCommand:
-        pose = self._motion.forward(self._motion.joints)
         gripper = (self._wish or 0.0) if self._gripper.closed is None else float(self._gripper.closed)
-        return ArmCommand(self._motion.joints, Target(pose, gripper, hand), goal, clipped, hand)
+        return ArmCommand(self._motion.joints, Target(self._motion.pose, gripper, hand), goal, clipped, hand)
 
 
 def _fraction(period_ns: int, remaining_ns: int) -> float:

@@ -12,6 +12,7 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.errors import ConfigError, DynamoError
 from dynamo_policies.kinematics import Chain, chain
 from dynamo_policies.observation import Pose
+from dynamo_policies.quaternions import from_matrix
 from dynamo_ros.core.graphics import mink, mujoco
 
 FloatArray = npt.NDArray[np.float64]
@@ -58,6 +59,7 @@ class InverseKinematics:
         self._model.jnt_range[:, 1] = np.minimum(self._model.jnt_range[:, 1], arm.upper_rad)
         self._slack_rad = arm.first_target_within_rad
         self._configuration = mink.Configuration(self._model)
+        self._site = self._model.site(TOOL_SITE).id
         self._tool = mink.FrameTask(
             TOOL_SITE,
             "site",
@@ -79,8 +81,8 @@ class InverseKinematics:
     @property
     def pose(self) -> Pose:
         """The tool pose at the desired joint positions."""
-        transform = self._configuration.get_transform_frame_to_world(TOOL_SITE, "site")
-        return Pose(transform.translation(), transform.rotation().wxyz[[1, 2, 3, 0]])
+        data = self._configuration.data
+        return Pose(data.site_xpos[self._site].copy(), from_matrix(data.site_xmat[self._site].reshape(3, 3)))
 
     def reset(self, positions: npt.ArrayLike) -> None:
         """Start again from `positions`, shape (J,), rad; those just outside the limits are moved onto them.

@@ -71,14 +71,15 @@ class Limiter:
         Outside the workspace it may not come farther out.
         """
         outside = np.maximum(self._lower - positions, positions - self._upper).max(axis=1)
-        speeds = np.linalg.norm(np.diff(positions, axis=0), axis=1) / dt_s
-        steps = np.einsum("nij,nij->n", rotations[:-1], rotations[1:])  # the traces of what is turned
-        turns = np.arccos(np.clip((steps - 1.0) / 2.0, -1.0, 1.0)) / dt_s
-        most = 1.0 + SPEED_TOLERANCE
+        steps = positions[1:] - positions[:-1]
+        longest = math.sqrt(float((steps * steps).sum(axis=1).max()))
+        trace = float(np.einsum("nij,nij->n", rotations[:-1], rotations[1:]).min())  # of the largest turn
+        largest = math.acos(min(max((trace - 1.0) / 2.0, -1.0), 1.0))
+        most = (1.0 + SPEED_TOLERANCE) * dt_s
         found = {
             "workspace": outside[1:].max() > max(outside[0], WORKSPACE_TOLERANCE_M),
-            "speed": speeds.max() > most * self._speed,
-            "turn": turns.max() > most * self._turn,
+            "speed": longest > most * self._speed,
+            "turn": largest > most * self._turn,
         }
         return tuple(name for name, broken in found.items() if broken)
 

@@ -53,6 +53,11 @@ class Motion:
         """Where the joints would come to rest, (J,) rad."""
         return np.array(self._braking[-1].position) if self._braking else self.joints
 
+    @property
+    def pose(self) -> Pose:
+        """The tool pose of the commanded joints."""
+        return self.forward(self.joints) if self._pose is None else self._pose
+
     def forward(self, joints: npt.ArrayLike) -> Pose:
         """Return the tool pose of `joints` (J,) rad."""
         position, rotation = self._chain.forward(joints, tool_offset_m=self._tool_offset_m)
@@ -61,6 +66,7 @@ class Motion:
     def start(self, joints: FloatArray) -> None:
         """Be at rest at `joints` (J,) rad."""
         self._state = resting(joints)
+        self._pose: Pose | None = None  # the tool's, where it is known
         self._braking: list[JointState] = []  # what is left until it rests, if it braked from now on
 
     def halt(self) -> None:
@@ -81,7 +87,7 @@ class Motion:
     def brake(self) -> None:
         """Come to rest as soon as the joints can."""
         if self._braking:
-            self._state, *self._braking = self._braking
+            (self._state, *self._braking), self._pose = self._braking, None
 
     def _take(self, step: Callable[[], JointState]) -> tuple[str, ...]:
         try:
@@ -90,16 +96,22 @@ class Motion:
         except ShapingError:  # ruckig fails now and then at the border between two kinds of profile
             self.brake()
             return ("shaping",)
-        exceeded = self._exceeded(np.array([state.position for state in (self._state, wanted, *braking)]))
+        way = np.array([state.position for state in (self._state, wanted, *braking)])
+        positions, rotations = self._chain.forward(way, tool_offset_m=self._tool_offset_m)
+        exceeded = self._exceeded(way, positions, rotations)
         if exceeded:
             self.brake()
         else:
             self._state, self._braking = wanted, braking
+            self._pose = Pose(positions[1], from_matrix(rotations[1]))
         return exceeded
 
-    def _exceeded(self, way: FloatArray) -> tuple[str, ...]:
-        """Return the limits that are broken on a way of joints (N, J) one period apart, from the first on."""
+    def _exceeded(self, way: FloatArray, positions: FloatArray, rotations: FloatArray) -> tuple[str, ...]:
+        """Return the limits that are broken on a way of joints (N, J) one period apart, from the first on.
+
+        `positions` (N, 3) m and `rotations` (N, 3, 3) are the tool's.
+        """
         lower, upper = np.minimum(self._lower, way[0]), np.maximum(self._upper, way[0])
         outside = ((way < lower - ROUNDING_RAD) | (way > upper + ROUNDING_RAD)).any()
-        tool = self._chain.forward(way, tool_offset_m=self._tool_offset_m)
-        return *(("position",) if outside else ()), *self._limiter.exceeded(*tool, dt_s=self._period_s)
+        broken = self._limiter.exceeded(positions, rotations, dt_s=self._period_s)
+        return *(("position",) if outside else ()), *broken
