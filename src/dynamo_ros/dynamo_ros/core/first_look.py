@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -31,7 +31,8 @@ class FirstLook:
     """Takes messages as they come; nothing is decoded, images least of all."""
 
     def __init__(self, contract: Contract) -> None:
-        self._looks = {name: _Look(stream) for name, stream in contract.observed.items()}
+        streams = contract.observed
+        self._looks = {name: _Look(stream, _beside(stream, streams)) for name, stream in streams.items()}
 
     def saw(self, name: str, message: Any, receive_ns: int) -> None:
         """Take a message of the topic of the stream `name`."""
@@ -45,17 +46,17 @@ class FirstLook:
 class _Look:
     """One stream's last moments."""
 
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+    def __init__(self, stream: Stream, beside: set[str]) -> None:
+        self._stream, self._beside = stream, beside
         self._kept_ns = round(max(KEPT_S, KEPT_PERIODS / stream.rate_hz) * SECOND_NS)
         self._needed_ns = round(max(LEAST_S, LEAST_PERIODS / stream.rate_hz) * SECOND_NS)
         self._times: deque[tuple[int, int]] = deque()  # of receipt, by the stamp
         self._last: Any = None
-        self._others: Any = None  # a message of the topic that names none of the joints
+        self._others: Any = None  # a message of the topic that names no joint of the contract's streams
 
     def saw(self, message: Any, receive_ns: int) -> None:
         if isinstance(self._stream, JointStream) and not set(self._stream.joints) & set(message.name):
-            self._others = message
+            self._others = self._others if set(message.name) <= self._beside else message
             return
         if self._times and receive_ns < self._times[-1][0]:  # the clock went back
             self._times.clear()
@@ -88,6 +89,12 @@ class _Look:
     def _missing_joints(self) -> Iterator[tuple[str, str]]:
         if self._others is not None and isinstance(self._stream, JointStream):
             yield f"joints {list(self._others.name)}", f"{list(self._stream.joints)}"
+
+
+def _beside(stream: Stream, streams: Mapping[str, Stream]) -> set[str]:
+    """Return the joints of other streams of the same topic."""
+    others = [one for one in streams.values() if one.topic == stream.topic and one is not stream]
+    return {joint for one in others if isinstance(one, JointStream) for joint in one.joints}
 
 
 def _wrong(stream: Stream, message: Any) -> Iterator[tuple[str, str]]:
