@@ -24,7 +24,8 @@ from dynamo_ros.nodes.bundle_parameters import FIXED, declare_bundle, declare_sh
 from dynamo_ros.nodes.health import HealthPublisher
 from dynamo_ros.nodes.inference_parts import Parts
 from dynamo_ros.nodes.lifecycle import FAILED, OK, ManagedNode
-from dynamo_ros.nodes.messages import now_ns
+from dynamo_ros.nodes.messages import both_ns, now_ns
+from dynamo_ros.nodes.realtime import declare_realtime
 from dynamo_ros.nodes.shadow import NoAuthority
 from dynamo_ros.nodes.spin import run
 
@@ -42,13 +43,15 @@ class InferenceNode(ManagedNode):
     Parameters: `bundle` (folder), `contract` (name or path; must equal the bundle's where it is given; its
     gates count), `task` (settable while inactive; empty: the bundle's first), `device` and `threads` of the
     networks, `engine` (`auto`: the fastest that computes the same as `eager`), `deadman` (topic of a deadman
-    that must be held, as the contract's) and `deadman_button`, `autostart` (configure at once, activate when
+    that must be held, as the contract's) and `deadman_button`, `realtime` (priority of what commands and
+    listens, 1 to 99; can't be changed; 0: ordinary), `autostart` (configure at once, activate when
     the streams have come), `authority` (`full`, or `shadow`: everything runs and nothing is commanded; can't
     be changed).
     """
 
     def __init__(self, overrides: list[Parameter] | None = None) -> None:
         super().__init__("inference_node", parameter_overrides=overrides)
+        declare_realtime(self)
         declare_bundle(self)
         # On a busy computer several threads wait for one another; one is steadier.
         torch.set_num_threads(self.declare_parameter("threads", 1).value)
@@ -155,7 +158,7 @@ class InferenceNode(ManagedNode):
         self._parts.streams.hand_on()
         stamp_ns = self._now_ns()
         if not self.get_parameter("use_sim_time").value:
-            self._runner.compare_clocks(stamp_ns, now_ns(self._steady))
+            self._runner.compare_clocks(*both_ns(self.get_clock(), self._steady))
             self._runner.timings.tick(self._runner.contract.arm.period_ns)
         if self._shadow:
             self._again.step(stamp_ns)

@@ -14,11 +14,23 @@ from sensor_msgs.msg import JointState
 from dynamo_policies.observation import Pose
 
 SECOND_NS = 1_000_000_000
+READINGS = 2
 
 
 def now_ns(clock: Clock) -> int:
     """Return the time of `clock`, nanoseconds."""
     return int(clock.now().nanoseconds)
+
+
+def both_ns(clock: Clock, steady: Clock) -> tuple[int, int]:
+    """Return the times of two clocks, nanoseconds, read at one moment.
+
+    A busy computer may take this process off its processor between two readings, and the clocks would seem
+    to have parted: of a few tries the one counts that took the shortest.
+    """
+    tries = [(now_ns(steady), now_ns(clock), now_ns(steady)) for _ in range(READINGS)]
+    before_ns, read_ns, after_ns = min(tries, key=lambda one: one[2] - one[0])
+    return read_ns, (before_ns + after_ns) // 2
 
 
 def to_time(stamp_ns: int) -> Time:
