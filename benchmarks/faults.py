@@ -18,7 +18,7 @@ from dynamo_policies.contract import Contract, load_contract
 from dynamo_ros.faults.trial import Row, pick, try_at_all, with_deadman
 
 CONTRACT = Path(__file__).parents[1] / "config" / "robots" / "xarm_kitchen.yaml"
-MOMENTS, QUICK_MOMENTS = 7, 1
+MOMENTS, QUICK_MOMENTS = 5, 1
 QUICK_ROS = ("camera silent", "e-stop", "node stopped 2 s")
 BEGIN, END = "<!-- faults: written by benchmarks/faults.py --docs -->", "<!-- end of faults -->"
 

@@ -61,7 +61,7 @@ def test_arm_is_safe_a_period_after_the_last_command() -> None:
 
 def test_going_on_at_speed_after_a_pause_breaks_limits() -> None:
     assert violations(KITCHEN, moved(["go"] * 60)) == ()
-    assert "jerk" in violations(KITCHEN, moved(["go"] * 60, gap=20))
+    assert "jerk" in violations(KITCHEN, moved(["go"] * 60, gap=30))
 
 
 def test_late_commands_without_a_pause_break_none() -> None:

@@ -32,7 +32,7 @@ Act = Callable[[Rig], object]
 CRUISE, CRUISE_S = 0.9, 0.5
 STILL_M_S = 1e-3
 STILL = 4
-UNSURE_PERIODS = 2.5
+UNSURE_S = 0.5  # a busy computer may hold a command up for so long between its decision and its sending
 AFTER_S = 2.0
 
 
@@ -188,11 +188,11 @@ def violations(contract: Contract, sent: Sequence[Sent]) -> tuple[str, ...]:
 def _paused(contract: Contract, around: Sequence[Sent], gap_ns: int) -> bool:
     """Return whether the node took a gap for a pause, after which motion begins at rest.
 
-    It measures from tick to tick, here it is from sending to sending: close to the border the commands tell.
+    It measures from tick to tick, here it is from sending to sending: where a gap may be either, the commands
+    tell, which then keep limits with the pause or without it.
     """
-    periods = gap_ns / contract.arm.period_ns
-    if abs(periods - PAUSE_PERIODS) > UNSURE_PERIODS:
-        return periods > PAUSE_PERIODS
+    if gap_ns <= PAUSE_PERIODS * contract.arm.period_ns / 2 or gap_ns > UNSURE_S * 1e9:
+        return gap_ns > UNSURE_S * 1e9
     return bool(audit(contract, np.array([one.joints for one in around])).violations)
 
 
