@@ -118,7 +118,9 @@ def _rest(contract: Contract) -> dict[str, RosFault]:
 def try_on(rig: Rig, name: str, fault: RosFault) -> Row:
     """Return what comes of `fault` on the rig, which is whole again afterwards."""
     rig.revive()
-    rig.begin()
+    if not rig.begin():
+        problem = f"not tried: the arm did not move steadily before the fault; {rig.stopped}".rstrip("; ")
+        return Row(name, fault.what, fault.answer, "", "", None, None, None, None, (problem,))
     since_ns = time.time_ns()
     fault.begin(rig)
     rig.caller.pause(fault.lasts_s)
