@@ -167,6 +167,8 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder / MANIFEST} has bundle format {values.get('format')!r}; this version reads {FORMAT}"
         )
     manifest = build(Manifest, values, where=str(folder / MANIFEST))
+    if manifest.checksum not in (None, _checksum(values)):
+        raise BundleError(f"{folder / MANIFEST} was changed: its values do not fit its checksum")
     if set(manifest.files) - {NOVELTY} != {ENCODER, POLICY}:
         raise BundleError(
             f"{folder / MANIFEST} names {sorted(manifest.files)} where {[ENCODER, POLICY]} are needed"
@@ -176,8 +178,6 @@ def read_manifest(folder: Path) -> Manifest:
             raise BundleError(f"{folder} lacks {name}, which its manifest names")
         if (given := file_hash(folder / name)) != expected:
             raise BundleError(f"{folder / name} was changed: sha256 {given}, the manifest expects {expected}")
-    if manifest.checksum not in (None, _checksum(values)):
-        raise BundleError(f"{folder / MANIFEST} was changed: its values do not fit its checksum")
     return manifest
 
 
