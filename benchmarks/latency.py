@@ -24,7 +24,7 @@ QUICK_S = 15.0
 ENGINE_S = 6.0
 
 
-def measure(engine: str, seconds: float, threads: int, policy_hz: float) -> dict[str, Any]:
+def measure(engine: str, seconds: float, threads: int, policy_hz: float, realtime: int) -> dict[str, Any]:
     """Run the node on `engine` under load and return the figures."""
     from latency_figures import figures
     from latency_robot import watch
@@ -33,6 +33,7 @@ def measure(engine: str, seconds: float, threads: int, policy_hz: float) -> dict
     with tempfile.TemporaryDirectory() as folder:
         bundle = write_bundle(Path(folder) / "bundle", robot)
         settings = {"bundle": bundle, "engine": engine, "autostart": "true", "threads": threads}
+        settings["realtime"] = realtime
         parameters = [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
         node = subprocess.Popen([sys.executable, "-c", NODE, "--ros-args", *parameters])
         cameras = [start_camera(one.topic) for one in robot.cameras.values()]
@@ -85,8 +86,13 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     engines = compare_engines(arguments.threads, 2.0 if arguments.quick else ENGINE_S)
     seconds = QUICK_S if arguments.quick else 60.0 * arguments.minutes
     engine = engines["engine"] if arguments.engine == "auto" else arguments.engine
-    figures = measure(engine, seconds, arguments.threads, arguments.policy_hz)
-    about = {"seconds": seconds, "threads": arguments.threads, "cpus": len(os.sched_getaffinity(0))}
+    figures = measure(engine, seconds, arguments.threads, arguments.policy_hz, arguments.realtime)
+    about = {
+        "seconds": seconds,
+        "realtime": arguments.realtime,
+        "threads": arguments.threads,
+        "cpus": len(os.sched_getaffinity(0)),
+    }
     head = ("overhead_p50_ms", "overhead_p99_ms", "jitter_p99_ms")
     first = {name: figures.pop(name) for name in head}
     return {**first, "engine_ratio": engines["engine_ratio"], **about, **figures, **engines}
@@ -101,6 +107,7 @@ def main() -> int:
     parser.add_argument("--engine", default="auto", help="of the encoder; default: what `auto` chooses")
     parser.add_argument("--threads", type=int, default=1, help="of the networks (default 1)")
     parser.add_argument("--policy-hz", type=float, default=10.0)
+    parser.add_argument("--realtime", type=int, default=0, help="of the node; default 0: ordinary")
     parser.add_argument("--runner-only", action="store_true", help="leave ROS out")
     parser.add_argument("--cameras", type=int, default=4, help="with --runner-only")
     parser.add_argument("--device", default="cpu", help="with --runner-only: cpu or cuda")

@@ -47,7 +47,14 @@ class Parts:
             self.graph = GraphIn(node, contract, () if shadow else command_sinks(contract))
             self.graph.look(wait_for_all=bool(node.get_parameter("autostart").value))
             self.streams = StreamsIn(
-                node, contract, bundle.frames, runner.push, runner.refuse, runner.timings, self.graph.saw
+                node,
+                contract,
+                bundle.frames,
+                runner.push,
+                runner.refuse,
+                runner.timings,
+                self.graph.saw,
+                realtime=int(node.get_parameter("realtime").value),
             )
             made.callback(self.streams.close)
             self._made = made.pop_all()

@@ -11,11 +11,13 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
+from dynamo_ros.core.priority import set_realtime
+
 # Nobody wakes the thread but messages; it looks this often whether it is to end.
 WAIT_S, END_S = 0.1, 2.0
 
 
-class Elsewhere(CallbackGroup):  # type: ignore[misc]  # rclpy has no types
+class Elsewhere(CallbackGroup):
     """The group of what the node's executor has to leave alone."""
 
     def can_execute(self, entity: Any) -> bool:  # noqa: ARG002  # as other groups'
@@ -36,11 +38,14 @@ class Listener:
     They are called on its thread. An exception of theirs ends it; the streams then go stale.
     """
 
-    def __init__(self, node: Node, subscriptions: Sequence[Subscription]) -> None:
+    def __init__(self, node: Node, subscriptions: Sequence[Subscription], *, realtime: int = 0) -> None:
+        """Begin; `realtime` is the thread's priority, 0: it is ordinary."""
         self._context, self._subscriptions = node.context, list(subscriptions)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="listener", daemon=True)
         self._thread.start()
+        if realtime:  # Whether that is allowed, the node has told.
+            set_realtime(realtime, [self._thread.native_id or 0])
 
     def close(self) -> None:
         """End the thread; the subscriptions may be destroyed after it."""

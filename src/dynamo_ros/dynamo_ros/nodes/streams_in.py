@@ -54,6 +54,8 @@ class StreamsIn:
         refuse: Callable[[str, str], object],
         timings: Timings,
         saw: Callable[[str, Any, int], object] = lambda _name, _message, _receive_ns: None,
+        *,
+        realtime: int = 0,
     ) -> None:
         self._node, self._take, self._refuse, self._timings, self._saw = node, take, refuse, timings, saw
         self._decoder, self._times = Decoder(contract, frames), ReceiveTimes(node)
@@ -65,7 +67,7 @@ class StreamsIn:
         self._subscriptions = [
             self._subscribe(contract, topic, tuple(names)) for topic, names in topics.items()
         ]
-        self._listener = Listener(node, self._subscriptions) if self._beside else None
+        self._listener = Listener(node, self._subscriptions, realtime=realtime) if self._beside else None
 
     def close(self) -> None:
         """Listen no more."""
