@@ -28,7 +28,7 @@ from dynamo_policies.contract import Contract, load_contract
 from dynamo_policies.streams import ImageStream
 from dynamo_policies.verdict import KEY, parse_verdict
 from dynamo_ros.core.recording import EpisodeWriter
-from faults import stamp_ns, stamped
+from raw_faults import stamp_ns, stamped
 
 CONTRACT = Path(__file__).parents[1] / "config" / "robots" / "xarm_kitchen.yaml"
 EPISODE_S = 60.0

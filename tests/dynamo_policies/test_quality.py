@@ -21,7 +21,7 @@ from dynamo_policies.cdr import CdrError, concerns, same_but_for_the_stamp, stam
 from dynamo_policies.contract import Contract
 from dynamo_policies.episode_quality import Quality, QualityMeter
 from dynamo_policies.quality import KEPT, Spread, StreamMeter, Thinned
-from faults import MS, drifting, frozen, only, stamp_ns, stamped
+from raw_faults import MS, drifting, frozen, only, stamp_ns, stamped
 
 START = 1_700_000_000 * 10**9
 PERIOD = 10 * MS

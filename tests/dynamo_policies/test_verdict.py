@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-import faults
+import raw_faults as faults
 from bag_factory import Raw, episode_messages, write_bag
 from dynamo_policies.cli.main import main
 from dynamo_policies.cli.verdict import verdict_on

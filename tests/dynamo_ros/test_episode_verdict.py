@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import faults
+import raw_faults as faults
 from bag_factory import Raw, episode_messages
 from dynamo_policies.bags import read_info
 from dynamo_policies.cli.verdict import verdict_on

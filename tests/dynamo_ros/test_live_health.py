@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-import faults
+import raw_faults as faults
 from bag_factory import START_NS, Raw, episode_messages
 from dynamo_policies.contract import Contract
 from dynamo_policies.limits import Colour

@@ -22,8 +22,8 @@ from dynamo_ros.core.replay import Heard, Replayed, ReplayError, Unreadable, rep
 from dynamo_ros.core.rollout import PREROLL_NS, rollout
 from dynamo_ros.core.runner import Runner
 from dynamo_ros.golden_file import read_golden, write_golden
-from faults import with_gap
 from policy_fixtures import CONTRACT, SECOND, IdealStation, Tiny, driving_to, samples_at
+from raw_faults import with_gap
 
 GOAL = (0.45, 0.05, 0.3)
 PERIOD_NS = CONTRACT.arm.period_ns

@@ -195,5 +195,6 @@ def test_stages_are_timed() -> None:
     runner = begun(driving_to(GOAL))
     drive(runner, 1.0)
     summary = runner.timings.summary()
-    assert list(summary) == ["align", "handoff", "encode", "policy", "shape", "age"]
+    assert list(summary) == ["align", "handoff", "encode", "policy", "shape", "age", "command age"]
+    assert summary.pop("command age").longest_ms * 1e6 < CONTRACT.budget_ns
     assert all(duration.samples == runner.counts.planned for duration in summary.values())
