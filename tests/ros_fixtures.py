@@ -67,9 +67,13 @@ class Ros:
 
         self.executor.shutdown()
         for node in self._nodes:
-            for server in [one for one in node.waitables if isinstance(one, ActionServer)]:
-                server.destroy()  # a node does not, and the graph of the next test would have it still
+            servers = [one for one in node.waitables if isinstance(one, ActionServer)]
             node.destroy_node()
+            for (
+                server
+            ) in servers:  # rclpy's node leaves them in the graph, where the next test would find them
+                if server in node.waitables:
+                    server.destroy()
 
 
 @pytest.fixture(scope="session")
@@ -97,5 +101,7 @@ def ros(ros_domain: int) -> Iterator[Ros]:
     try:
         yield harness
     finally:
-        harness.end()
-        rclpy.try_shutdown()
+        try:
+            harness.end()
+        finally:
+            rclpy.try_shutdown()

@@ -1,7 +1,8 @@
 """Time-optimal motion of joints that start and end softly: limited velocity, acceleration and jerk (ruckig).
 
 Each joint moves by itself. What is sampled from such a motion at the command ticks keeps the limits also by
-finite differences, exactly but for rounding: these are means of the derivatives over the ticks they span.
+finite differences, but for ruckig's rounding (5e-9 rad beyond a position limit was seen): these are means of
+the derivatives over the ticks they span.
 """
 
 from __future__ import annotations
