@@ -315,6 +315,7 @@ def test_what_was_never_demonstrated_holds_the_arm_and_is_shown(
     robot.node.create_subscription(Image, "/inference_node/nearest_demonstration", views.append, 1)
     activate(ros, robot)
     ros.until(lambda: "novelty" in node._runner.gates.wants(), what="the gate")
+    ros.until(lambda: np.allclose(robot.joints, node._runner.rest, rtol=0.0, atol=1e-6), what="a rest")
     start = robot.joints
     ros.until(lambda: views, what="the nearest demonstration beside the live view")
     assert np.abs(np.array(robot.joints) - start).max() < 1e-6
