@@ -73,7 +73,7 @@ def test_joints_that_start_outside_come_back_slowly_and_never_farther_out_than_t
         for state in play(shaper, start, moves)
     ]
     back = -np.diff(outside, axis=0)
-    # Slowed down on their way they may swing out again, by less than a milliradian a period: ruckig brakes so.
+    # Slowed down on their way they may swing out by less than a milliradian a period: ruckig brakes so.
     assert (np.array(outside) <= outside[0] + ROUNDING_RAD).all()
     assert (np.abs(back) <= OUTSIDE_SPEED * 2.0 * PERIOD_S + ROUNDING_RAD).all()
 
