@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import pickle  # for the name of the error by which torch refuses what is not tensors; nothing is unpickled
 from pathlib import Path
 from typing import Any
 
