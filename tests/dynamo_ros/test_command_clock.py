@@ -52,3 +52,19 @@ def test_a_jump_that_is_told_of_is_no_pause_and_loses_no_command() -> None:
         assert not clock.paused(PERIOD + by)
         assert not clock.due(by + 1)
         assert clock.due(PERIOD + by)
+
+
+def test_a_command_counts_from_when_it_is_sent() -> None:
+    clock = CommandClock(PERIOD)
+    clock.due(0)
+    assert not clock.late(4 * PERIOD)
+    assert not clock.paused(8 * PERIOD)
+
+
+def test_what_begins_at_rest_is_never_late_and_what_goes_on_is() -> None:
+    clock = CommandClock(PERIOD)
+    assert clock.due(100 * PERIOD)
+    assert not clock.late(200 * PERIOD)
+    assert clock.due(201 * PERIOD)
+    assert clock.late(206 * PERIOD)
+    assert clock.paused(206 * PERIOD)

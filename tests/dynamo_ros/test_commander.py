@@ -69,6 +69,8 @@ events = st.lists(
     max_size=10,
 )
 waits = st.sampled_from([PERIOD] * 6 + [0, 1, -PERIOD, PERIOD // 3, 3 * PERIOD, 2 * SECOND])
+# How long a command is held up between its decision and its sending, and every how many commands.
+delays = st.tuples(st.sampled_from([0, PERIOD // 2, 4 * PERIOD, 6 * PERIOD, 2 * SECOND]), st.integers(1, 9))
 
 
 def apply(commander: Commander, event: tuple, last: np.ndarray, now: int) -> None:
@@ -92,19 +94,22 @@ def apply(commander: Commander, event: tuple, last: np.ndarray, now: int) -> Non
 
 
 @settings(deadline=None, max_examples=60)
-@given(events=st.lists(st.tuples(events, waits, st.integers(1, 25)), min_size=1, max_size=4))
+@given(events=st.lists(st.tuples(events, waits, st.integers(1, 25), delays), min_size=1, max_size=4))
 def test_no_command_exceeds_a_limit_whatever_is_asked_for_and_when(events: list) -> None:
     commander, now, joints = Commander(CONTRACT), 0, [READY] * 4
     commander.start(READY, now)
     series, sent_ns = [joints], 0
-    for asked, wait, times in events:
+    for asked, wait, times, (delay, every) in events:
         for event in asked:
             apply(commander, event, series[-1][-1], now)
-        for _ in range(times):
+        for n in range(times):
             now += wait
             commander.observe(series[-1][-1], now)
             command = commander.step(now)
             if command is None:
+                continue
+            now += delay if n % every == 0 else 0
+            if not commander.may_send(command, now):
                 continue
             if now - sent_ns > PAUSE_PERIODS * PERIOD:
                 # The arm has come to rest meanwhile, and so has what is commanded.
@@ -304,6 +309,34 @@ def test_after_a_pause_motion_begins_at_rest(commander: Commander) -> None:
     assert command is not None
     # From rest a joint gets no farther than j t^3 / 6 in a period.
     assert 0.0 < command.joints[6] - last[6] <= 250.0 * 0.02**3 / 6 + 1e-9
+
+
+def test_a_command_that_finds_the_arm_standing_is_not_sent(commander: Commander) -> None:
+    commander.jog(np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]), 0.0, 9 * SECOND)
+    last = run(commander, 0, 0.5)[-1].joints
+    held_up = commander.step(SECOND // 2 + PERIOD)
+    assert held_up is not None
+    assert held_up.joints[6] - last[6] > 0.01
+    late = SECOND + PERIOD
+    assert not commander.may_send(held_up, late)
+    commander.observe(last, late)
+    command = commander.step(late + PERIOD)
+    assert command is not None
+    assert commander.may_send(command, late + PERIOD)
+    assert 0.0 < command.joints[6] - last[6] <= 250.0 * 0.02**3 / 6 + 1e-9
+
+
+def test_a_gripper_goal_that_was_not_sent_comes_again(commander: Commander) -> None:
+    run(commander, 0, 0.5)
+    commander.jog(np.zeros(7), 1.0, 9 * SECOND)
+    held_up = commander.step(SECOND // 2 + PERIOD)
+    assert held_up is not None
+    assert held_up.gripper is not None
+    assert not commander.may_send(held_up, SECOND)
+    commander.observe(READY, SECOND)
+    again = commander.step(SECOND + PERIOD)
+    assert again is not None
+    assert again.gripper == held_up.gripper
 
 
 def test_gripper_goals_come_on_change_only_with_hysteresis_and_rate(commander: Commander) -> None:

@@ -53,6 +53,18 @@ def test_no_command_exceeds_position_step_or_velocity(moves: list[tuple[np.ndarr
         last, last_ns = command, now_ns
 
 
+def test_a_command_that_was_not_sent_is_not_counted() -> None:
+    limiter = started()
+    limiter.aim(MIDDLE + 0.5, 0)
+    sent = limiter.step(PERIOD_NS).joints
+    assert limiter.step(2 * PERIOD_NS).joints is not None
+    limiter.take_back()
+    again = limiter.step(9 * PERIOD_NS).joints
+    assert sent is not None
+    assert again is not None
+    assert (np.abs(again - sent) <= STEP + 1e-9).all()
+
+
 def test_a_hand_is_at_its_target_when_it_was_asked_to_be() -> None:
     limiter, goal = started(), MIDDLE + 0.1
     limiter.aim(goal, 5 * PERIOD_NS)

@@ -12,11 +12,14 @@ class CommandClock:
     A call less than half a period early is let through; a late one is worth one period, and the one after it
     comes a period later. So calls that are held up and then come in a bunch make no fast motion. A clock that
     jumps back begins the grid anew.
+
+    A command may be ready long after it was due. One that finds the arm standing meanwhile is `late`.
     """
 
     def __init__(self, period_ns: int) -> None:
         self._period_ns = period_ns
-        self._sent_ns = 0
+        self._sent_ns = self._before_ns = 0
+        self._from_rest = True
         self.start(0)
 
     def start(self, now_ns: int) -> None:
@@ -26,6 +29,7 @@ class CommandClock:
     def shift(self, by_ns: int) -> None:
         """Go on as if nothing had been, where the clock of `now_ns` jumped by this."""
         self._sent_ns += by_ns
+        self._before_ns += by_ns
         self._asked_ns += by_ns
         self._due_ns += by_ns
 
@@ -41,5 +45,15 @@ class CommandClock:
             return False
         on_grid = abs(off_ns) <= self._period_ns / 2
         self._due_ns = (self._due_ns if on_grid else now_ns) + self._period_ns
-        self._sent_ns = now_ns
+        self._from_rest = self.paused(now_ns)
+        self._before_ns, self._sent_ns = self._sent_ns, now_ns
         return True
+
+    def late(self, now_ns: int) -> bool:
+        """Return whether the command that was due goes on from a motion that has ended by now.
+
+        If so it counts as not given; if not, as sent at `now_ns`.
+        """
+        late = not self._from_rest and now_ns - self._before_ns > PAUSE_PERIODS * self._period_ns
+        self._sent_ns = self._before_ns if late else now_ns
+        return late

@@ -44,6 +44,7 @@ class Commander:
         self._stopped: StopReason | None = None
         self._started = self._sent = False
         self._ending: Iterator[ArmCommand] = iter(())
+        self._before = self._motion.joints  # the last command
 
     @property
     def stopped(self) -> StopReason | None:
@@ -184,8 +185,23 @@ class Commander:
         self._now_ns = now_ns
         if paused:
             self._motion.halt()
+        self._before = self._motion.joints
         command = self._next() if self.started else None
         return command if self.started else next(self._ending, None)
+
+    def may_send(self, command: ArmCommand, now_ns: int) -> bool:
+        """Return whether `command`, the last of `step`, may still be sent; to be asked right before.
+
+        Not where the arm has come to the end of the one before it meanwhile, and stands: to go on at speed
+        would be a jolt. It then counts as never given, and the motion begins anew.
+        """
+        if not self._clock.late(now_ns):
+            return True
+        self._motion.start(self._before)
+        self._hand.take_back()
+        if command.gripper is not None:
+            self._gripper.forget()
+        return False
 
     def _next(self) -> ArmCommand | None:
         """Return the next command, or None where something stops instead of it."""

@@ -58,6 +58,9 @@ class HandFollower(Protocol):
             HandError: a target is no 16 finite numbers, or the measured joints are too old.
         """
 
+    def take_back(self) -> None:
+        """Forget the last command: it was not sent."""
+
 
 class HandLimiter:
     """Moves the commanded joints towards targets: finite, within positions, velocities and steps.
@@ -83,6 +86,7 @@ class HandLimiter:
     def start(self, now_ns: int) -> None:
         """Begin to command; nothing moves before `aim`, and never before the hand was measured."""
         self._joints: FloatArray | None = None
+        self._before: FloatArray | None = None  # the last command's joints
         self._goal: FloatArray | None = None
         self._at_ns = self._now_ns = now_ns
 
@@ -108,6 +112,7 @@ class HandLimiter:
             HandError: a target is no 16 finite numbers, or the measured joints are too old.
         """
         elapsed_ns = now_ns - self._now_ns
+        self._before = self._joints
         # Somewhat early is due as well: calls come with jitter, and the step is as short as the time.
         if self._joints is not None and elapsed_ns < 0.6 * self._sink.period_ns:
             return NOTHING
@@ -124,6 +129,10 @@ class HandLimiter:
         dt_ns = min(max(elapsed_ns, 0), self._sink.period_ns)
         fraction = 1.0 if remaining_ns <= dt_ns else dt_ns / remaining_ns
         return self._towards(self._goal, fraction, dt_ns / 1e9)
+
+    def take_back(self) -> None:
+        """Forget the last command: it was not sent."""
+        self._joints = self._before
 
     def _check(self, now_ns: int) -> None:
         if self._goal is not None and not (
@@ -168,6 +177,9 @@ class NoHand:
     def step(self, now_ns: int) -> HandStep:  # noqa: ARG002 (as a HandLimiter's)
         """Return that nothing is due."""
         return NOTHING
+
+    def take_back(self) -> None:
+        """Do nothing."""
 
 
 def hand_follower(contract: Contract) -> HandFollower:

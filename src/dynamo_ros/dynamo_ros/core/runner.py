@@ -12,8 +12,7 @@ from dynamo_policies.align import Aligner
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import UnknownNameError
 from dynamo_policies.observation import Observation, Pose, Sample, Target
-from dynamo_ros.core.budget import Budget
-from dynamo_ros.core.chunks import ChunkBlender
+from dynamo_ros.core.agenda import Agenda
 from dynamo_ros.core.commander import ArmCommand, Commander, StopReason
 from dynamo_ros.core.deployable import Deployable
 from dynamo_ros.core.gate_board import GateBoard
@@ -43,7 +42,7 @@ class Runner:
         self.contract = own if contract is None else contract
         self._bundle = bundle
         self._aligner, self._commander = Aligner(self.contract), Commander(self.contract)
-        self._blender, self._budget = ChunkBlender(self.contract.period_ns), Budget(self.contract.budget_ns)
+        self._agenda = Agenda(self.contract)
         self._hand_stream = self.contract.hand_stream
         self._episode: Episode | None = None
         self._tick_ns = self._looked_ns = 0
@@ -131,8 +130,7 @@ class Runner:
         self._tick_ns = (
             -(-now_ns // self.contract.period_ns) * self.contract.period_ns - self.contract.period_ns
         )
-        self._budget.clear()
-        self._blender.clear()
+        self._agenda.begin()
         self.takeover.forget()
         self._holder, self.counts = "policy", Counts()
 
@@ -142,7 +140,7 @@ class Runner:
 
     def finish(self) -> tuple[ArmCommand, ...]:
         """End the episode; return the commands, one a period, that bring the arm to rest."""
-        self._blender.clear()
+        self._agenda.drop()
         return self._commander.finish()
 
     def push(self, sample: Sample) -> None:
@@ -171,7 +169,7 @@ class Runner:
 
     def reset_clock(self) -> None:
         """Forget all samples: the clock has jumped back."""
-        self._blender.clear()
+        self._agenda.drop()
         self._aligner.reset()
         self._looked_ns = 0
         for gate in self.gates.stale.values():
@@ -193,7 +191,7 @@ class Runner:
         with self.timings.measure("align"):
             observation = self._aligner.observe(tick_ns)
         self.timings.observed(self._aligner.stamps_ns)
-        self._budget.observe(tick_ns, self._aligner.stamps_ns)
+        self._agenda.observe(tick_ns, self._aligner.stamps_ns)
         self.observation = observation
         return Work(self._episode, observation)
 
@@ -206,20 +204,17 @@ class Runner:
             self.gates.novelty.saw(plan.nearest.ratio)
         if plan.stale:
             self.counts.stale += 1
-            self._blender.clear()
+            self._agenda.drop()
             self.gates.plan.heard(plan.tick_ns)
         elif plan.fault is not None or not all(is_finite(target) for target in plan.targets):
-            self._blender.clear()
+            self._agenda.drop()
             self.gates.non_finite.report(plan.fault or "a target of the policy is not finite")
-        elif plan.tick_ns + len(plan.targets) * self.contract.period_ns < now_ns or not self._budget.take(
-            plan.tick_ns, now_ns
-        ):
+        elif not self._agenda.take(plan, now_ns):
             self.counts.late += 1
         else:
             self.gates.plan.heard(plan.tick_ns)
             self.gates.non_finite.clear()
             self.counts.planned += 1
-            self._blender.add(plan.tick_ns, plan.targets)
             self.timings.accept(plan.tick_ns, now_ns)
 
     def command(self, now_ns: int) -> ArmCommand | None:
@@ -232,6 +227,10 @@ class Runner:
         command = self._commander.step(now_ns)
         self._pose = self._pose if command is None else command.target.pose
         return command
+
+    def may_send(self, command: ArmCommand, now_ns: int) -> bool:
+        """Return whether `command`, the last one, may still be sent; to be asked right before."""
+        return self._commander.may_send(command, now_ns)
 
     def stop(self, reason: str, *, kind: str = "requested") -> None:
         """Stop the arm until `rearm`."""
@@ -277,17 +276,14 @@ class Runner:
             return
         self.counts.takeovers += holder == "person"
         self._holder, self._episode = holder, self._new_episode(self._episode.task, self._episode.window)
-        self._blender.clear()
+        self._agenda.drop()
         self.gates.plan.reset(now_ns)
         self.gates.novelty.reset(now_ns)
 
     def _planned(self, now_ns: int) -> Aim | None:
-        at_ns = -(-now_ns // self.contract.period_ns) * self.contract.period_ns
-        target = None if self._budget.over(now_ns) else self._blender.at(at_ns)
-        if target is None:
-            return None
-        self.timings.count("command age", self._budget.age_ns(now_ns) or 0)
-        return Aim(target, at_ns)
+        if (aim := self._agenda.aim(now_ns)) is not None:
+            self.timings.count("command age", self._agenda.age_ns(now_ns))
+        return aim
 
     def _slowly(self, target: Target) -> Target:
         assert self._pose is not None

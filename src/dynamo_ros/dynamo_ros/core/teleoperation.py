@@ -108,6 +108,10 @@ class Teleoperation:
             self.engagement = "holding"
         return self._commander.step(now_ns)
 
+    def may_send(self, command: ArmCommand, now_ns: int) -> bool:
+        """Return whether `command`, the last of `step`, may still be sent; to be asked right before."""
+        return self._commander.may_send(command, now_ns)
+
     def stop(self, reason: str) -> None:
         """Stop the arm until `rearm`."""
         self._commander.stop(reason)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
@@ -12,6 +14,7 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.observation import Sample, Target
 from dynamo_policies.streams import PoseStream, Stream
+from dynamo_ros.core.command_clock import PAUSE_PERIODS
 from dynamo_ros.core.commander import ArmCommand
 from dynamo_ros.drivers import ARM_DRIVERS
 from dynamo_ros.nodes.bus import RosBus
@@ -90,6 +93,26 @@ class CommandPublisher:
 
     def _observe(self, sample: Sample) -> None:
         self._arm.observe(np.asarray(sample.value, np.float64))
+
+
+class _Publisher(Protocol):
+    def publish(self, command: ArmCommand, stamp_ns: int) -> None: ...
+
+
+def bring_to_rest(
+    publisher: _Publisher, commands: Iterable[ArmCommand], *, period_ns: int, now_ns: Callable[[], int]
+) -> None:
+    """Publish the last `commands`, one a period; nothing else happens meanwhile.
+
+    Where they are held up for so long that the arm stands, the rest is not sent: it would be a jolt.
+    """
+    sent_ns = time.monotonic_ns()
+    for command in commands:
+        if time.monotonic_ns() - sent_ns > PAUSE_PERIODS * period_ns:
+            return
+        publisher.publish(command, now_ns())
+        sent_ns = time.monotonic_ns()
+        time.sleep(period_ns / 1e9)
 
 
 def action_stream(contract: Contract, kind: type[T]) -> T:

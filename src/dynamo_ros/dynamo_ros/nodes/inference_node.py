@@ -21,6 +21,7 @@ from dynamo_ros.core.again import Again
 from dynamo_ros.core.runner import Runner, RunnerError
 from dynamo_ros.nodes.authority import AuthorityTopic
 from dynamo_ros.nodes.bundle_parameters import FIXED, declare_bundle, declare_shadow, load_declared
+from dynamo_ros.nodes.commands import bring_to_rest
 from dynamo_ros.nodes.health import HealthPublisher
 from dynamo_ros.nodes.inference_parts import Parts
 from dynamo_ros.nodes.lifecycle import FAILED, OK, ManagedNode
@@ -168,7 +169,8 @@ class InferenceNode(ManagedNode):
             command = self._runner.command(stamp_ns) if ready else None
         if command is not None:
             with self._runner.timings.measure("publish"):
-                self._commands.publish(command, stamp_ns)
+                if self._runner.may_send(command, self._now_ns()):
+                    self._commands.publish(command, stamp_ns)
         else:
             # A driver with a fault takes no more commands, so none is waited for.
             braking = ready and self._runner.moving
@@ -201,17 +203,12 @@ class InferenceNode(ManagedNode):
         self._active = False
         if self._command_timer is not None:
             self.destroy_timer(self._command_timer)
-        self._brake(self._runner)
+        period_ns = self._runner.contract.arm.period_ns
+        bring_to_rest(self._commands, self._runner.finish(), period_ns=period_ns, now_ns=self._now_ns)
         self._worker.drop()
         self._runner.timings.pause()
         self._authority.tell("nobody")
         self._report()
-
-    def _brake(self, runner: Runner) -> None:
-        """Bring the arm to rest, which takes a third of a second at worst; nothing else happens meanwhile."""
-        for command in runner.finish():
-            self._commands.publish(command, self._now_ns())
-            time.sleep(runner.contract.arm.period_ns / 1e9)
 
     def _forget(self) -> None:
         self._end_episode()

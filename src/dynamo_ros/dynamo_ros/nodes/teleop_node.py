@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from control_msgs.msg import JointJog
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -14,7 +12,7 @@ from dynamo_ros.core.joint_jog import JogError, jog_velocities
 from dynamo_ros.core.teleoperation import Teleoperation
 from dynamo_ros.locations import find_contract
 from dynamo_ros.nodes.authority import AuthorityTopic
-from dynamo_ros.nodes.commands import CommandPublisher
+from dynamo_ros.nodes.commands import CommandPublisher, bring_to_rest
 from dynamo_ros.nodes.estop import EstopIn
 from dynamo_ros.nodes.measured import JointReader
 from dynamo_ros.nodes.messages import now_ns
@@ -36,7 +34,7 @@ class TeleopNode(Node):
     def __init__(self, overrides: list[Parameter] | None = None) -> None:
         super().__init__("teleop_node", parameter_overrides=overrides)
         contract = find_contract(self.declare_parameter("contract", "xarm_kitchen").value)
-        self._arm_joints, self._period_s = contract.arm.joints, contract.arm.period_ns / 1e9
+        self._arm_joints, self._period_ns = contract.arm.joints, contract.arm.period_ns
         self._teleoperation = Teleoperation(contract)
         self._commands = CommandPublisher(self, contract)
         self._hand_stream = contract.hand_stream
@@ -54,9 +52,8 @@ class TeleopNode(Node):
 
     def destroy_node(self) -> None:
         """Bring the arm to rest while the topics still work."""
-        for command in self._teleoperation.finish():
-            self._commands.publish(command, now_ns(self.get_clock()))
-            time.sleep(self._period_s)
+        last = self._teleoperation.finish()
+        bring_to_rest(self._commands, last, period_ns=self._period_ns, now_ns=self._now_ns)
         super().destroy_node()
 
     def _observe(self, sample: Sample) -> None:
@@ -71,19 +68,19 @@ class TeleopNode(Node):
         except JogError as error:
             self.get_logger().error(f"{JOG_TOPIC}: {error}", throttle_duration_sec=1.0)
             return
-        self._teleoperation.jog(velocities, now_ns(self.get_clock()))
+        self._teleoperation.jog(velocities, self._now_ns())
 
     def _step(self) -> None:
-        stamp_ns = now_ns(self.get_clock())
+        stamp_ns = self._now_ns()
         was_stopped = self._teleoperation.stopped
         self._twists.step(stamp_ns)
         self._yield()
         ready = self._can_command(stamp_ns)
         command = self._teleoperation.step(stamp_ns) if ready else None
         stopped = self._teleoperation.stopped
-        if command is not None:
+        if command is not None and self._teleoperation.may_send(command, self._now_ns()):
             self._commands.publish(command, stamp_ns)
-        else:
+        elif command is None:
             # A driver with a fault takes no more commands, so none is waited for.
             braking = ready and self._teleoperation.moving
             self._commands.rest(stopped=stopped is not None and not braking)
@@ -113,6 +110,9 @@ class TeleopNode(Node):
         if fault := self._commands.fault():
             self._teleoperation.stop(fault)
         return ready
+
+    def _now_ns(self) -> int:
+        return now_ns(self.get_clock())
 
     def _stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._teleoperation.stop("asked for by ~/stop")

@@ -10,10 +10,10 @@ from typing import Any
 from dynamo_policies.contract import Contract
 from dynamo_ros.core.graphics import mujoco
 from dynamo_sim.allegro_manipulation.hand import add_hand
-from dynamo_sim.shapes import PAINT, Colour, box, looking_at
+from dynamo_sim.physics import set_physics, set_view
+from dynamo_sim.shapes import PAINT, Colour, box
 from dynamo_sim.xarm_kitchen.robot import add_arm, carry_own_weight
 
-TIMESTEP_S = 0.002
 SPONGE = "sponge"
 SPONGE_HALF = (0.026, 0.055, 0.024)  # across the grasp, along it, up
 SPONGE_KG = 0.03
@@ -41,43 +41,13 @@ def build_table(contract: Contract) -> mujoco.MjModel:
     spec = mujoco.MjSpec()
     spec.modelname = contract.name
     spec.compiler.degree = False
-    _set_physics(spec)
-    _set_view(spec, contract)
+    set_physics(spec, sliding_friction=0.6)
+    set_view(spec, contract, camera=FIXED_CAMERA, looks_at=FIXED_LOOKS_AT, fovy_deg=FIXED_FOVY)
     add_hand(spec, add_arm(spec, contract), contract)
     carry_own_weight(spec)
     _add_room(spec.worldbody)
     _add_sponge(spec.worldbody)
     return spec.compile()
-
-
-def _set_physics(spec: Any) -> None:
-    spec.option.timestep = TIMESTEP_S
-    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    spec.option.solver = mujoco.mjtSolver.mjSOL_NEWTON
-    spec.option.iterations = 50
-    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    spec.option.impratio = 10.0
-    geom = spec.default.geom
-    geom.solref = [0.004, 1.0]
-    geom.solimp = [0.95, 0.99, 0.001, 0.5, 2.0]
-    geom.friction = [0.6, 0.005, 0.0001]
-    geom.condim = 4
-
-
-def _set_view(spec: Any, contract: Contract) -> None:
-    sizes = [(camera.width, camera.height) for camera in contract.cameras.values()] or [(64, 64)]
-    screen = spec.visual.global_
-    screen.offwidth, screen.offheight = (max(side) for side in zip(*sizes, strict=True))
-    spec.visual.quality.offsamples = 0
-    spec.visual.map.znear = 0.01
-    spec.visual.headlight.ambient = [0.42, 0.42, 0.42]
-    spec.visual.headlight.diffuse = [0.30, 0.30, 0.30]
-    spec.visual.headlight.specular = [0.0, 0.0, 0.0]
-    world = spec.worldbody
-    sun = world.add_light(pos=[0.3, -0.6, 2.0], dir=[0.1, 0.45, -1.0], diffuse=[0.50, 0.49, 0.46])
-    sun.type, sun.castshadow, sun.specular = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, False, [0.1, 0.1, 0.1]
-    quat = looking_at(FIXED_CAMERA, FIXED_LOOKS_AT, (0.0, 0.0, 1.0))
-    world.add_camera(name="fixed", pos=FIXED_CAMERA, quat=quat, fovy=FIXED_FOVY)
 
 
 def _add_room(world: Any) -> None:

@@ -11,10 +11,9 @@ import numpy as np
 
 from dynamo_policies.contract import Contract
 from dynamo_ros.core.graphics import mujoco
-from dynamo_sim.shapes import PAINT, Colour, box, cylinder, damp, looking_at
+from dynamo_sim.physics import set_physics, set_view
+from dynamo_sim.shapes import PAINT, Colour, box, cylinder, damp
 from dynamo_sim.xarm_kitchen.robot import add_robot
-
-TIMESTEP_S = 0.002
 
 
 class Bottle(NamedTuple):
@@ -65,47 +64,16 @@ def build_kitchen(contract: Contract) -> mujoco.MjModel:
     spec = mujoco.MjSpec()
     spec.modelname = contract.name
     spec.compiler.degree = False
-    _set_physics(spec)
-    _set_view(spec, contract)
+    # Low enough for a bottle that the first finger pushes to slide up to the second: it would tip above
+    # radius / grasp height = 0.31, and jam between the pads.
+    set_physics(spec, sliding_friction=0.3)
+    set_view(spec, contract, camera=FIXED_CAMERA, looks_at=FIXED_LOOKS_AT, fovy_deg=FIXED_FOVY)
     add_robot(spec, contract)
     _add_room(spec.worldbody)
     _add_fridge(spec.worldbody)
     for name, bottle in BOTTLES.items():
         _add_bottle(spec.worldbody, name, bottle)
     return spec.compile()
-
-
-def _set_physics(spec: Any) -> None:
-    """Set rigid, sticking contacts: in MuJoCo's own, fingers sink 12 mm into a bottle that slips 6 mm."""
-    spec.option.timestep = TIMESTEP_S
-    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    spec.option.solver = mujoco.mjtSolver.mjSOL_NEWTON
-    spec.option.iterations = 50
-    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    spec.option.impratio = 10.0
-    geom = spec.default.geom
-    geom.solref = [0.004, 1.0]
-    geom.solimp = [0.95, 0.99, 0.001, 0.5, 2.0]
-    # Low enough for a bottle that the first finger pushes to slide up to the second: it would tip above
-    # radius / grasp height = 0.31, and jam between the pads.
-    geom.friction = [0.3, 0.005, 0.0001]
-    geom.condim = 4
-
-
-def _set_view(spec: Any, contract: Contract) -> None:
-    sizes = [(camera.width, camera.height) for camera in contract.cameras.values()] or [(64, 64)]
-    screen = spec.visual.global_
-    screen.offwidth, screen.offheight = (max(side) for side in zip(*sizes, strict=True))
-    spec.visual.quality.offsamples = 0
-    spec.visual.map.znear = 0.01
-    spec.visual.headlight.ambient = [0.42, 0.42, 0.42]
-    spec.visual.headlight.diffuse = [0.30, 0.30, 0.30]
-    spec.visual.headlight.specular = [0.0, 0.0, 0.0]
-    world = spec.worldbody
-    sun = world.add_light(pos=[0.3, -0.6, 2.0], dir=[0.1, 0.45, -1.0], diffuse=[0.50, 0.49, 0.46])
-    sun.type, sun.castshadow, sun.specular = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, False, [0.1, 0.1, 0.1]
-    quat = looking_at(FIXED_CAMERA, FIXED_LOOKS_AT, (0.0, 0.0, 1.0))
-    world.add_camera(name="fixed", pos=FIXED_CAMERA, quat=quat, fovy=FIXED_FOVY)
 
 
 def _add_room(world: Any) -> None:
