@@ -107,7 +107,7 @@ def main() -> int:
     parser.add_argument("--engine", default="auto", help="of the encoder; default: what `auto` chooses")
     parser.add_argument("--threads", type=int, default=1, help="of the networks (default 1)")
     parser.add_argument("--policy-hz", type=float, default=10.0)
-    parser.add_argument("--realtime", type=int, default=0, help="of the node; default 0: ordinary")
+    parser.add_argument("--realtime", type=int, default=10, help="of the node; 0: ordinary; default 10")
     parser.add_argument("--runner-only", action="store_true", help="leave ROS out")
     parser.add_argument("--cameras", type=int, default=4, help="with --runner-only")
     parser.add_argument("--device", default="cpu", help="with --runner-only: cpu or cuda")

@@ -44,6 +44,7 @@ def generate_launch_description() -> LaunchDescription:
             ),
             declare("device", "cpu", "where the policy's networks run"),
             declare("engine", "eager", "what runs the policy's encoder: eager, auto, … (docs/latency.md)"),
+            declare("realtime", "10", "priority of commands on a real robot, 1 to 99; 0: ordinary"),
             *real_robot_arguments(),
             *environment(),
             fail_with_any(),
@@ -63,7 +64,11 @@ def _actions(context: LaunchContext) -> list[Action]:
     )
     recording = {"contract": contract, "out": f"{out}/bags", "extras": EXTRAS if sim else EXTRAS[1:]}
     policy = {name: value(context, name) for name in ("device", "engine")}
-    policy |= {"bundle": bundle, "contract": contract}
+    policy |= {
+        "bundle": bundle,
+        "contract": contract,
+        "realtime": 0 if sim else int(value(context, "realtime")),
+    }
     plan = {
         "bundle": bundle,
         "simulated": sim,
