@@ -44,7 +44,14 @@ KINDS: dict[str, Kind] = {
         "dynamo_ema", {"preset": "paper", "drop": ("covariance", "inverse_in_ema", "ema_buffers")}
     ),
     "dynamo_released": Kind(
-        "dynamo_ema", {"preset": "released", "drop": ("covariance", "inverse_in_ema", "ema_buffers")}
+        "dynamo_ema",
+        {
+            "preset": "released",
+            # An epoch of these demonstrations is longer than the equal budget: schedules go by steps.
+            "schedule_every": "step",
+            "ema_every": "step",
+            "drop": ("covariance", "inverse_in_ema", "ema_buffers"),
+        },
     ),
     "dynamo_paper_covariance": Kind("dynamo", {"covariance": "paper"}),
     "byol": Kind("byol"),
