@@ -61,6 +61,27 @@ def test_a_command_counts_from_when_it_is_sent() -> None:
     assert not clock.paused(8 * PERIOD)
 
 
+@given(waits=st.lists(st.tuples(st.integers(0, 2 * PERIOD), st.integers(0, 6 * PERIOD)), max_size=60))
+def test_commands_are_sent_half_a_period_apart_at_least(waits: list[tuple[int, int]]) -> None:
+    clock, now, sent = CommandClock(PERIOD), 0, []
+    for wait, held_up in waits:
+        now += wait
+        if clock.due(now):
+            now += held_up
+            if not clock.late(now):
+                sent.append(now)
+    assert all(later - earlier >= PERIOD / 2 for earlier, later in zip(sent, sent[1:], strict=False))
+
+
+def test_a_time_without_commands_is_a_pause_however_often_was_asked() -> None:
+    clock = CommandClock(PERIOD)
+    assert clock.due(0)
+    for k in range(1, 8):
+        assert clock.due(k * PERIOD)
+        clock.skip()
+    assert clock.paused(8 * PERIOD)
+
+
 def test_what_begins_at_rest_is_never_late_and_what_goes_on_is() -> None:
     clock = CommandClock(PERIOD)
     assert clock.due(100 * PERIOD)

@@ -364,6 +364,37 @@ def test_finishing_brings_the_arm_to_rest(commander: Commander) -> None:
     assert commander.step(SECOND) is None
 
 
+def test_an_arm_that_stands_after_a_pause_is_not_braked(commander: Commander) -> None:
+    commander.jog(np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]), 0.0, 9 * SECOND)
+    last = run(commander, 0, 0.5)[-1].joints
+    for command in commander.finish(2 * SECOND):
+        np.testing.assert_array_equal(command.joints, last)
+
+
+def test_clearing_in_mid_motion_brings_the_arm_to_rest(commander: Commander) -> None:
+    commander.aim(target(0.6, 0.4, 0.3), 1)
+    moving = run(commander, 0, 0.5)
+    commander.clear()
+    last = run(commander, SECOND // 2, 1.0)
+    assert audit(CONTRACT, joints_of([*moving, *last])).violations == ()
+    np.testing.assert_allclose(last[-1].joints, last[-2].joints, atol=1e-9)
+
+
+def test_a_start_long_after_commands_ceased_begins_at_rest_however_often_was_asked(
+    commander: Commander,
+) -> None:
+    commander.jog(np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]), 0.0, 9 * SECOND)
+    run(commander, 0, 0.5)
+    commander.stop("a fault of the driver, which takes no command of the braking")
+    commander.finish()
+    commander.clear()
+    assert run(commander, SECOND // 2, 1.0) == []
+    commander.rearm(READY + 0.3, 3 * SECOND // 2)
+    command = commander.step(3 * SECOND // 2 + PERIOD)
+    assert command is not None
+    np.testing.assert_allclose(command.joints, READY + 0.3)
+
+
 def test_finishing_before_the_first_command_commands_nothing(commander: Commander) -> None:
     assert commander.finish() == ()
 

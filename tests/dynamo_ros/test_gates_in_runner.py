@@ -22,6 +22,7 @@ STEP = CONTRACT.arm.period_ns
 START = 10 * SECOND
 GOAL = (0.45, 0.1, 0.3)
 DOWN = np.array(CONTRACT.reference_rotation)
+ANYWHERE = settings.FirstAction(within_m=1.0, within_rad=3.2)
 
 
 class Lab:
@@ -191,7 +192,7 @@ def test_a_controller_in_error_is_a_reason_not_to_begin() -> None:
 
 
 def test_a_person_takes_the_arm_and_gives_it_back_without_a_jump() -> None:
-    lab = Lab()
+    lab = Lab(first_action=ANYWHERE)
     policy = lab.run(0.5)
     assert lab.runner.authority == "policy"
     person = lab.run(1.5, lambda: lab.lead_to(0.35, -0.1, 0.25))
@@ -203,6 +204,17 @@ def test_a_person_takes_the_arm_and_gives_it_back_without_a_jump() -> None:
     joints = np.diff([one.joints for one in [*policy, *person, *back]], axis=0)
     assert (np.abs(joints) <= np.array(CONTRACT.arm.velocity_rad_s) * STEP / SECOND + 1e-9).all()
     assert lab.runner.counts.takeovers == 1
+
+
+def test_a_policy_that_begins_elsewhere_does_not_take_the_arm_back() -> None:
+    lab = Lab()
+    lab.run(1.5, lambda: lab.lead_to(0.3, -0.2, 0.25))
+    held = lab.run(1.0)
+    assert lab.runner.authority == "policy"
+    assert np.linalg.norm(held[-1].target.pose.position - (0.3, -0.2, 0.25)) < 5e-3
+    lab.run(6.0)
+    assert lab.runner.stopped is not None
+    assert lab.runner.stopped.kind == "plan"
 
 
 def test_what_was_planned_before_a_person_let_go_is_not_acted_upon() -> None:

@@ -145,6 +145,14 @@ def test_stopped_runner_goes_on_after_rearming_and_a_new_beginning() -> None:
     assert len(drive(runner, 0.1, since_ns=START + 11 * SECOND // 10)) == 5
 
 
+def test_rearming_while_nothing_is_stopped_is_refused_and_changes_nothing() -> None:
+    runner = begun(driving_to(GOAL))
+    drive(runner, 0.5)
+    with pytest.raises(RunnerError, match="nothing is stopped"):
+        runner.rearm()
+    assert len(drive(runner, 0.1, since_ns=START + SECOND // 2)) == 5
+
+
 def test_plan_whose_targets_are_all_past_is_dropped() -> None:
     runner = begun(driving_to(GOAL))
     drive(runner, 1.5, delay_ns=11 * PERIOD)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from launch import Action, LaunchContext, LaunchDescription
-from launch.actions import OpaqueFunction
+from launch.actions import LogInfo, OpaqueFunction
 
 from dynamo_ros.launching import (
     declare,
@@ -20,6 +20,11 @@ from dynamo_ros.launching import (
 from dynamo_ros.locations import contract_path, find_contract
 from dynamo_ros.real_robot import real_robot, real_robot_arguments
 
+WAITS = (
+    "the policy waits for a person: ros2 lifecycle set /inference_node configure, then … activate; "
+    "or launch with autostart:=true"
+)
+
 
 def robot_launch(contract: str) -> LaunchDescription:
     """Return what the launch file of the robot called `contract` runs."""
@@ -29,13 +34,19 @@ def robot_launch(contract: str) -> LaunchDescription:
             declare("sim", "true", "simulate the robot", "true", "false"),
             declare("bundle", "", "bundle of the policy to run; empty: none"),
             declare("task", "", "task of the policy; empty: the bundle's first"),
-            declare("autostart", "true", "activate the policy once all streams have come", "true", "false"),
+            declare(
+                "autostart",
+                "auto",
+                "activate the policy once all streams have come; auto: unless it moves a real robot",
+                *("auto", "true", "false"),
+            ),
             declare(
                 "shadow", "false", "run the policy beside who commands, without authority", "true", "false"
             ),
             declare("device", "cpu", "where the policy's networks run"),
             declare("engine", "eager", "what runs the policy's encoder: eager, auto, … (docs/latency.md)"),
             *teleop_arguments(),
+            declare("realtime", "10", "priority of commands on a real robot, 1 to 99; 0: ordinary"),
             declare("rtf", "1.0", "real-time factor of the simulation; 0: as fast as it can"),
             declare("seed", "0", "start state of the simulation"),
             *real_robot_arguments(),
@@ -58,6 +69,9 @@ def _actions(context: LaunchContext) -> list[Action]:
 
 
 def _policy(context: LaunchContext) -> list[Action]:
+    sim, shadow = is_true(context, "sim"), is_true(context, "shadow")
+    asked = value(context, "autostart")
+    autostart = sim or shadow if asked == "auto" else asked == "true"
     parameters = {
         "bundle": folder(value(context, "bundle")),
         # The gates of the robot's own contract count, not those that the bundle was made with.
@@ -65,7 +79,9 @@ def _policy(context: LaunchContext) -> list[Action]:
         "task": value(context, "task"),
         "device": value(context, "device"),
         "engine": value(context, "engine"),
-        "autostart": is_true(context, "autostart"),
-        "authority": "shadow" if is_true(context, "shadow") else "full",
+        "autostart": autostart,
+        "authority": "shadow" if shadow else "full",
+        "realtime": 0 if sim else int(value(context, "realtime")),
     }
-    return [node("dynamo_ros", "inference_node", parameters, sim=is_true(context, "sim"))]
+    policy = node("dynamo_ros", "inference_node", parameters, sim=sim)
+    return [policy] if autostart else [policy, LogInfo(msg=WAITS)]

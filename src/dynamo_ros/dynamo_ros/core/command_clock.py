@@ -49,11 +49,18 @@ class CommandClock:
         self._before_ns, self._sent_ns = self._sent_ns, now_ns
         return True
 
+    def skip(self) -> None:
+        """Take note that nothing was sent when it was due."""
+        self._sent_ns = self._before_ns
+
     def late(self, now_ns: int) -> bool:
         """Return whether the command that was due goes on from a motion that has ended by now.
 
-        If so it counts as not given; if not, as sent at `now_ns`.
+        If so it counts as not given; if not, as sent at `now_ns`, and the next one is due a period later.
         """
-        late = not self._from_rest and now_ns - self._before_ns > PAUSE_PERIODS * self._period_ns
-        self._sent_ns = self._before_ns if late else now_ns
-        return late
+        if not self._from_rest and now_ns - self._before_ns > PAUSE_PERIODS * self._period_ns:
+            self.skip()
+            return True
+        self._sent_ns = now_ns
+        self._due_ns = max(self._due_ns, now_ns + self._period_ns)
+        return False

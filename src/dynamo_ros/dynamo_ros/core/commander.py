@@ -107,14 +107,19 @@ class Commander:
         self.start(measured_q, now_ns)
 
     def clear(self) -> None:
-        """Clear the latched stop without starting: for a person who re-arms before activation."""
+        """Clear the latched stop without starting; what moves comes to rest."""
+        if self.started:
+            self._ending = self._to_rest()
         self._stopped, self._started = None, False
 
-    def finish(self) -> tuple[ArmCommand, ...]:
+    def finish(self, now_ns: int | None = None) -> tuple[ArmCommand, ...]:
         """Command nothing from now on but these, one a period, which bring the arm to rest; no stop.
 
-        None are left where nothing was commanded since the start, or a stop has come to rest.
+        None are left where nothing was commanded since the start, or a stop has come to rest. An arm that got
+        no command for so long that it stands at `now_ns` stays there.
         """
+        if now_ns is not None and self._clock.paused(now_ns):
+            self._motion.halt()
         if self.started:
             self._ending = self._to_rest()
         self._started = False
@@ -187,7 +192,10 @@ class Commander:
             self._motion.halt()
         self._before = self._motion.joints
         command = self._next() if self.started else None
-        return command if self.started else next(self._ending, None)
+        command = command if self.started else next(self._ending, None)
+        if command is None:
+            self._clock.skip()
+        return command
 
     def may_send(self, command: ArmCommand, now_ns: int) -> bool:
         """Return whether `command`, the last of `step`, may still be sent; to be asked right before.
@@ -208,10 +216,12 @@ class Commander:
         hand, hand_clipped = self._step_hand()
         self._check()
         if not self.started:
+            self._hand.take_back()
             return None
         try:
             clipped = self._move()
         except IkError as error:
+            self._hand.take_back()
             self.stop(str(error), kind="kinematics")
             return None
         self._sent = True
@@ -259,8 +269,9 @@ class Commander:
         for _ in range(ENDING_COMMANDS):
             before = self._motion.joints
             move()
-            yield self._command(None, ("stop",), self._hand.held)
-            if not self._motion.moving and np.allclose(before, self._motion.joints, rtol=0.0, atol=1e-9):
+            yield self._command(None, ("stop",), self._hand.relax(self._now_ns, self._arm.period_ns))
+            rests = np.allclose(before, self._motion.joints, rtol=0.0, atol=1e-9)
+            if rests and not self._motion.moving and self._hand.relaxed:
                 return
 
     def _command(self, goal: float | None, clipped: tuple[str, ...], hand: FloatArray | None) -> ArmCommand:

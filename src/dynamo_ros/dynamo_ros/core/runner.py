@@ -49,6 +49,7 @@ class Runner:
         self._arm: Sample | None = None
         self._pose: Pose | None = None  # the commanded one
         self._holder: Holder = "nobody"
+        self._returned = False  # a person has let go, and no plan was followed since
         self.counts, self.timings = Counts(), Timings(clock_ns)
         self._thinker = Thinker(bundle, self.timings, self._commander.forward)
         self.infer, self.warm_up = self._thinker.infer, self._thinker.warm_up
@@ -131,6 +132,7 @@ class Runner:
             -(-now_ns // self.contract.period_ns) * self.contract.period_ns - self.contract.period_ns
         )
         self._agenda.begin()
+        self._returned = False
         self.takeover.forget()
         self._holder, self.counts = "policy", Counts()
 
@@ -138,10 +140,13 @@ class Runner:
         """Return whether every observed stream is fresh, so that it makes sense to begin."""
         return not self.running and not self._look(now_ns).stale
 
-    def finish(self) -> tuple[ArmCommand, ...]:
-        """End the episode; return the commands, one a period, that bring the arm to rest."""
+    def finish(self, now_ns: int | None = None) -> tuple[ArmCommand, ...]:
+        """End the episode; return the commands, one a period, that bring the arm to rest.
+
+        With `now_ns`, an arm that has got no command for long, and stands, stays where it is.
+        """
         self._agenda.drop()
-        return self._commander.finish()
+        return self._commander.finish(now_ns)
 
     def push(self, sample: Sample) -> None:
         """Take a decoded sample of any stream of the contract."""
@@ -209,9 +214,12 @@ class Runner:
         elif plan.fault is not None or not all(is_finite(target) for target in plan.targets):
             self._agenda.drop()
             self.gates.non_finite.report(plan.fault or "a target of the policy is not finite")
+        elif self._returned and self._far(plan, now_ns):
+            self._agenda.drop()  # the gate `plan` then waits for another one
         elif not self._agenda.take(plan, now_ns):
             self.counts.late += 1
         else:
+            self._returned = False
             self.gates.plan.heard(plan.tick_ns)
             self.gates.non_finite.clear()
             self.counts.planned += 1
@@ -243,13 +251,16 @@ class Runner:
             self.stop(f"true on {self.contract.gates.estop.topic}", kind="estop")
 
     def rearm(self) -> None:
-        """Clear the stop; nothing moves before `begin`.
+        """Clear the stop; nothing moves before `begin`, and nothing is left of what was commanded.
 
         Raises:
-            RunnerError: the e-stop is still pressed.
+            RunnerError: there is no stop, but the arm is commanded; or the e-stop is still pressed.
         """
+        if self.running:
+            raise RunnerError("nothing is stopped")
         if self.gates.estop.pressed:
             raise RunnerError(f"the e-stop on {self.contract.gates.estop.topic} is still pressed")
+        self._commander.finish()
         self._commander.clear()
 
     def _steer(self, now_ns: int) -> None:
@@ -275,10 +286,19 @@ class Runner:
         if holder == self._holder or self._episode is None:
             return
         self.counts.takeovers += holder == "person"
+        self._returned = holder == "policy"
         self._holder, self._episode = holder, self._new_episode(self._episode.task, self._episode.window)
         self._agenda.drop()
         self.gates.plan.reset(now_ns)
         self.gates.novelty.reset(now_ns)
+
+    def _far(self, plan: Plan, now_ns: int) -> bool:
+        """Return whether `plan` begins where the arm is not: a person may have led it anywhere."""
+        try:
+            self.check_first(plan, now_ns)
+        except RunnerError:
+            return True
+        return False
 
     def _planned(self, now_ns: int) -> Aim | None:
         if (aim := self._agenda.aim(now_ns)) is not None:

@@ -84,7 +84,7 @@ class InferenceNode(ManagedNode):
             self._runner = None
             return FAILED
         self._parts, self._commands, self._worker = parts, parts.commands, parts.worker
-        self._due, self._timing = False, parts.timing
+        self._due, self._timing, self._ticked_ns = False, parts.timing, 0
         self._again = Again(self._runner, lambda _now_ns: self._begin(runner), patience_ns=AGAIN_NS)
         self._preparing = self.create_timer(PREPARE_PERIOD_S, self._prepare, clock=self._steady)
         self.get_logger().info(f"bundle {bundle.digest[:12]} for {', '.join(bundle.tasks)}")
@@ -141,10 +141,8 @@ class InferenceNode(ManagedNode):
         if not self._commands.ready(self._now_ns()):
             why = self._commands.fault()
             raise RunnerError(f"{why}; then call ~/rearm" if why else "the arm's driver is not ready yet")
-        if (other := self._authority.other) is not None:
-            if other.holder == "policy":  # teleoperation lets go by itself
-                raise RunnerError(f"can't begin: a policy moves the arm through {other.node}")
-            self.get_logger().info(f"{other.node} moves the arm; it will let go")
+        if rival := self._rival():
+            raise RunnerError(f"can't begin: {rival}")
         self._worker.settle(THINK_S)
         # One moment for all: while the first action is thought of, no message is read.
         stamp_ns = self._now_ns()
@@ -152,15 +150,24 @@ class InferenceNode(ManagedNode):
         if not self._shadow:  # whose arm is wherever another one takes it
             runner.check_first(first, stamp_ns)
         runner.begin(self._task(), stamp_ns)
+        self._ticked_ns = now_ns(self._steady)
         self._authority.tell(runner.authority)
+
+    def _rival(self) -> str:
+        """Return who else moves the arm by a policy, if somebody does; teleoperation lets go by itself."""
+        other = self._authority.other
+        rules = other is not None and other.holder == "policy"
+        return f"a policy moves the arm through {other.node}" if other is not None and rules else ""
 
     def _tick(self) -> None:
         assert self._runner is not None
         self._parts.streams.hand_on()
-        stamp_ns = self._now_ns()
+        # All of a tick goes by this moment; between its beginning and its end the clock may jump.
+        stamp_ns, steady_ns = both_ns(self.get_clock(), self._steady)
         if not self.get_parameter("use_sim_time").value:
-            self._runner.compare_clocks(*both_ns(self.get_clock(), self._steady))
-            self._runner.timings.tick(self._runner.contract.arm.period_ns)
+            self._look_at_clocks(self._runner, stamp_ns, steady_ns)
+        if self._runner.running and (rival := self._rival()):
+            self._runner.stop(rival, kind="authority")
         if self._shadow:
             self._again.step(stamp_ns)
         self._worker.step(self._runner, stamp_ns)
@@ -169,7 +176,7 @@ class InferenceNode(ManagedNode):
             command = self._runner.command(stamp_ns) if ready else None
         if command is not None:
             with self._runner.timings.measure("publish"):
-                if self._runner.may_send(command, self._now_ns()):
+                if self._runner.may_send(command, self._later_ns(stamp_ns, steady_ns)):
                     self._commands.publish(command, stamp_ns)
         else:
             # A driver with a fault takes no more commands, so none is waited for.
@@ -177,6 +184,20 @@ class InferenceNode(ManagedNode):
             self._commands.rest(stopped=self._runner.stopped is not None and not braking)
         self._authority.tell(self._runner.authority)
         self._health.tell_stop(self._runner.stopped)
+
+    def _later_ns(self, stamp_ns: int, steady_ns: int) -> int:
+        """Return what time it is by now, by the clock that was `stamp_ns` at `steady_ns`."""
+        if self.get_parameter("use_sim_time").value:
+            return self._now_ns()
+        return stamp_ns + now_ns(self._steady) - steady_ns
+
+    def _look_at_clocks(self, runner: Runner, stamp_ns: int, steady_ns: int) -> None:
+        """Tell the runner the time by both clocks; stop where this process stood still for too long."""
+        runner.compare_clocks(stamp_ns, steady_ns)
+        runner.timings.tick(runner.contract.arm.period_ns)
+        stood_s, self._ticked_ns = (steady_ns - self._ticked_ns) / 1e9, steady_ns
+        if runner.running and stood_s > runner.contract.arm.stale_stop_s:
+            runner.stop(f"this process stood still for {stood_s:.1f} s", kind="stale")
 
     def _prepare(self) -> None:
         """Get the arm's driver ready while nothing is commanded; nothing moves by it."""
@@ -204,16 +225,20 @@ class InferenceNode(ManagedNode):
         if self._command_timer is not None:
             self.destroy_timer(self._command_timer)
         period_ns = self._runner.contract.arm.period_ns
-        bring_to_rest(self._commands, self._runner.finish(), period_ns=period_ns, now_ns=self._now_ns)
+        last = self._runner.finish(self._now_ns())
+        bring_to_rest(self._commands, last, period_ns=period_ns, now_ns=self._now_ns)
         self._worker.drop()
         self._runner.timings.pause()
         self._authority.tell("nobody")
         self._report()
 
     def _forget(self) -> None:
+        was_active = self._active
         self._end_episode()
         if self._runner is None:
             return
+        if was_active:  # an arm that another node moves is not ours to stop
+            self._commands.rest(stopped=True)
         self.destroy_timer(self._preparing)
         self._parts.close()
         gc.unfreeze()
@@ -223,6 +248,9 @@ class InferenceNode(ManagedNode):
         """Clear a stop; an active node begins anew where the arm is."""
         if self._runner is None:
             response.message = "not configured"
+            return response
+        if refusal := self._not_yet(self._runner):
+            response.message = refusal
             return response
         try:
             self._runner.rearm()
@@ -238,6 +266,13 @@ class InferenceNode(ManagedNode):
         self._health.tell_stop(self._runner.stopped)
         response.success = True
         return response
+
+    def _not_yet(self, runner: Runner) -> str:
+        """Return why nothing may be re-armed now; an empty text where it may."""
+        if runner.running:
+            return "nothing is stopped"
+        braking = runner.moving and self._commands.ready(self._now_ns())
+        return "the arm has to come to rest first" if braking else ""
 
     def _stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self._runner is None:
