@@ -1,12 +1,14 @@
 """Whether any command ever exceeds a limit: random sequences of actions, measured by the commands alone.
 
-Two kinds of sequence, each of STEPS commands and begun at rest at random joints inside the limits:
+Three kinds of sequence, each of STEPS commands and begun at rest at random joints inside the limits:
 - `limiter`: through `Motion`, which is what decides on the joints of every command. At random moments it is
   asked for something else: joint goals near and far beyond every limit, jogs up to four times as fast as
   allowed, a noisy goal with each command, braking.
 - `commander`: through the whole Commander, with inverse kinematics, stops and the clock: poses near, far, not
   finite, jogs, holds, stops, re-arming, arms that do not follow, calls that are early, late, bunched, or of a
   clock that jumps back. Each is a hundred times as slow as one of the limiter, so there are fewer.
+- `hand`: through the whole Commander of an arm with a hand, whose joints are sent to postures near, far and
+  not finite, press on something, are not measured for a while, are stopped, finished and begun anew.
 
 What is measured, and with which tolerance: `dynamo_ros.core.limit_audit`. After a pause of the calls the
 arm stands; differences across a pause are not taken (see `Commander`).
@@ -29,14 +31,17 @@ from dynamo_policies.contract import Contract, load_contract
 from dynamo_policies.observation import Pose, Target
 from dynamo_ros.core.command_clock import PAUSE_PERIODS
 from dynamo_ros.core.commander import Commander
-from dynamo_ros.core.limit_audit import ROUNDING, audit_all
+from dynamo_ros.core.limit_audit import ROUNDING, HandAudit, audit_all, audit_hand
 from dynamo_ros.core.motion import Motion
 
-CONTRACT = Path(__file__).parents[1] / "config" / "robots" / "xarm_kitchen.yaml"
+ROBOTS = Path(__file__).parents[1] / "config" / "robots"
+CONTRACT, WITH_HAND = ROBOTS / "xarm_kitchen.yaml", ROBOTS / "allegro_manipulation.yaml"
+KINDS = ("limiter", "commander", "hand")
 STEPS = 24
 BATCH = 500
 STILL = 4  # commands of standing still before the first: the differences begin there
 MIDDLE = np.array([0.0, -0.45, 0.0, 0.9, 0.0, 1.35, 0.0])
+PERIODS = (1.0, 1.0, 1.0, 1.0, 1.0, 0.8, 1.2, 0.0, 0.05, 3.0, 40.0, -2.0)  # between two calls
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -113,9 +118,7 @@ def commander_sequence(
     for step in range(STEPS):
         if step == 0 or random.random() < 0.25:
             ask_something(commander, series[-1][-1], now_ns, random)
-        now_ns += int(
-            random.choice([1.0, 1.0, 1.0, 1.0, 1.0, 0.8, 1.2, 0.0, 0.05, 3.0, 40.0, -2.0]) * period_ns
-        )
+        now_ns += int(random.choice(PERIODS) * period_ns)
         commander.observe(series[-1][-1] + 0.01 * random.normal(size=7), now_ns)
         command = commander.step(now_ns)
         if command is None:
@@ -150,8 +153,94 @@ def ask_something(commander: Commander, last: FloatArray, now_ns: int, random: n
         commander.rearm(last, now_ns)
 
 
+class FuzzedHand:
+    """One sequence of the kind `hand`; `series` are its commands, begun anew with each start."""
+
+    def __init__(self, contract: Contract, commander: Commander, random: np.random.Generator) -> None:
+        self._commander, self._random = commander, random
+        self._sink, self._period_ns = contract.need_hand("such a sequence"), contract.arm.period_ns
+        self._lower, self._upper = np.array(self._sink.lower_rad), np.array(self._sink.upper_rad)
+        self._measured, self._now_ns = random.uniform(self._lower, self._upper), 0
+        self._pose = commander.forward(MIDDLE)
+        self.series: list[list[FloatArray]] = []
+        commander.finish()
+        commander.observe_hand(self._measured, 0)
+        self._begin()
+
+    def run(self, braked: Counter[str]) -> None:
+        """Ask, and call for commands, STEPS times."""
+        for step in range(STEPS):
+            if step == 0 or self._random.random() < 0.25:
+                self._ask()
+            self._now_ns += int(self._random.choice(PERIODS) * self._period_ns)
+            self._measure()
+            self._commander.observe(MIDDLE, self._now_ns)
+            command = self._commander.step(self._now_ns)
+            late_ns = int(self._random.choice([0.0, 0.0, 0.0, 8.0]) * self._period_ns)
+            if command is not None and self._commander.may_send(command, self._now_ns + late_ns):
+                braked.update(text.partition(" of ")[0] for text in command.clipped)
+                self._sent(command.hand)
+
+    def _begin(self) -> None:
+        self._commander.rearm(MIDDLE, self._now_ns)
+        self._begins = True
+
+    def _ask(self) -> None:
+        ask = self._random.integers(8)
+        if ask < 5:
+            goal = self._measured + self._random.choice([0.05, 0.5, 5.0]) * self._random.normal(size=16)
+            goal = np.full(16, np.nan) if self._random.random() < 0.05 else goal
+            ahead_ns = int(self._random.integers(-100, 500)) * 1_000_000
+            self._commander.aim(Target(self._pose, 0.0, goal), self._now_ns + ahead_ns)
+        elif ask == 5:
+            self._commander.stop("fuzz")
+        elif ask == 6:
+            for command in self._commander.finish():
+                self._sent(command.hand)
+            self._begin()
+        else:
+            self._begin()
+
+    def _measure(self) -> None:
+        """Let the hand follow, press on something, or say nothing."""
+        what = self._random.random()
+        if what < 0.6 and self.series:
+            follows = self.series[-1][-1] + 0.02 * self._random.normal(size=16)
+            self._measured = np.clip(follows, self._lower, self._upper)
+        if what < 0.8:
+            self._commander.observe_hand(self._measured, self._now_ns)
+
+    def _sent(self, joints: FloatArray | None) -> None:
+        if joints is None:
+            return
+        if self._begins:
+            self.series.append([self._measured])
+        self._begins = False
+        self.series[-1].append(joints)
+
+
+def run_hand(batch: Batch) -> Found:
+    """Run a batch of the kind `hand` in this process."""
+    contract, random = load_contract(WITH_HAND), np.random.default_rng(batch.seed)
+    commander, sink = Commander(contract), contract.need_hand("this batch")
+    violations, braked = Counter[str](), Counter[str]()
+    worst: dict[str, float] = dict.fromkeys(HandAudit._fields, 0.0)
+    commands = 0
+    for _ in range(batch.count):
+        sequence = FuzzedHand(contract, commander, random)
+        sequence.run(braked)
+        for one in sequence.series:
+            found = audit_hand(sink, one)
+            violations.update(found.violations)
+            worst = {name: max(worst[name], part) for name, part in found._asdict().items()}
+            commands += len(one) - 1
+    return Found(batch.kind, batch.count, commands, violations, worst, braked)
+
+
 def run(batch: Batch) -> Found:
     """Run a batch in this process."""
+    if batch.kind == "hand":
+        return run_hand(batch)
     contract, random = load_contract(CONTRACT), np.random.default_rng(batch.seed)
     violations: Counter[str] = Counter()
     worst: dict[str, float] = {}
@@ -196,7 +285,7 @@ def summary(found: list[Found]) -> dict[str, Any]:
 
 def batches(kind: str, count: int, seed: int) -> list[Batch]:
     """Return `count` sequences of a kind in parts."""
-    number = 1 if kind == "commander" else 0
+    number = KINDS.index(kind)
     return [Batch(kind, min(BATCH, count - first), (seed, number, first)) for first in range(0, count, BATCH)]
 
 
@@ -207,13 +296,15 @@ def main() -> None:
     )
     parser.add_argument("--sequences", type=int, default=1_000_000, help="through the limiter")
     parser.add_argument("--commander", type=int, default=20_000, help="sequences through the whole commander")
-    parser.add_argument("--quick", action="store_true", help="3000 and 60 sequences")
+    parser.add_argument("--hand", type=int, default=20_000, help="the same of an arm with a hand")
+    parser.add_argument("--quick", action="store_true", help="3000, 60 and 60 sequences")
     parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    limiter, commander = (3_000, 60) if given.quick else (given.sequences, given.commander)
-    work = batches("commander", commander, given.seed) + batches("limiter", limiter, given.seed)
+    counts = (3_000, 60, 60) if given.quick else (given.sequences, given.commander, given.hand)
+    counted = dict(zip(KINDS, counts, strict=True))
+    work = [one for kind in reversed(KINDS) for one in batches(kind, counted[kind], given.seed)]
     begun, done = time.monotonic(), 0
     found: list[Found] = []
     with multiprocessing.get_context("spawn").Pool(given.jobs) as pool:
@@ -223,7 +314,7 @@ def main() -> None:
             if done % 50 == 0:
                 seconds = time.monotonic() - begun
                 print(f"{done} of {len(work)} batches in {seconds:.0f} s", flush=True)
-    kinds = {kind: summary([one for one in found if one.kind == kind]) for kind in ("limiter", "commander")}
+    kinds = {kind: summary([one for one in found if one.kind == kind]) for kind in KINDS if counted[kind]}
     result = {
         "violations": sum(kind["violations"] for kind in kinds.values()),
         "sequences": sum(kind["sequences"] for kind in kinds.values()),

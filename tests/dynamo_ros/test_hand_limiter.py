@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 from dynamo_policies.contract import Contract, load_contract
 from dynamo_policies.observation import Pose, Target
 from dynamo_ros.core.chunks import mean_target
-from dynamo_ros.core.commander import Commander
+from dynamo_ros.core.commander import ArmCommand, Commander
 from dynamo_ros.core.hand_limiter import HandError, HandLimiter
 from dynamo_ros.core.hand_target import HandTargetError, hand_joints
 from dynamo_ros.core.ik import NOMINAL_RAD
+from dynamo_ros.core.limit_audit import audit_hand
 from dynamo_ros.core.teleoperation import Teleoperation
 
 ALLEGRO = load_contract(Path(__file__).parents[2] / "config" / "robots" / "allegro_manipulation.yaml")
@@ -103,6 +105,36 @@ def test_a_slower_hand_is_told_less_often_than_its_arm() -> None:
     assert told == [True, False] * 4
 
 
+def test_a_hand_does_not_begin_at_a_reading_that_is_too_old() -> None:
+    limiter, late_ns = started(), 51 * SINK.period_ns
+    limiter.aim(MIDDLE + 0.1, late_ns)
+    assert limiter.step(late_ns).joints is None
+    limiter.observe(MIDDLE + 0.2, late_ns)
+    command = limiter.step(late_ns + PERIOD_NS).joints
+    np.testing.assert_allclose(command, MIDDLE + 0.2, atol=0.1)
+
+
+def test_a_clock_that_goes_back_does_not_keep_a_hand_from_its_commands() -> None:
+    limiter = started()
+    limiter.observe(MIDDLE, 10**12)
+    limiter.aim(MIDDLE + 0.1, 10**12)
+    assert limiter.step(10**12).joints is not None
+    limiter.observe(MIDDLE, 0)
+    held, after = limiter.step(0).joints, limiter.step(PERIOD_NS).joints
+    assert held is not None
+    assert after is not None
+    assert audit_hand(SINK, [held, after]).violations == ()
+
+
+def test_a_reading_from_before_the_clock_went_back_is_none() -> None:
+    limiter = started()
+    limiter.observe(MIDDLE, 10**12)
+    limiter.aim(MIDDLE, 10**12)
+    limiter.step(10**12)
+    with pytest.raises(HandError, match="no joint positions of the hand"):
+        limiter.step(0)
+
+
 @pytest.mark.parametrize("bad", [np.full(16, np.nan), np.zeros(15), np.append(np.zeros(15), np.inf)])
 def test_a_target_that_is_no_posture_is_an_error(bad: np.ndarray) -> None:
     limiter = started()
@@ -156,7 +188,7 @@ def test_a_bad_target_of_the_hand_stops_the_arm_too() -> None:
     assert sent
     for command in sent:
         assert command.clipped == ("stop",)
-        np.testing.assert_array_equal(command.hand, MIDDLE)
+        np.testing.assert_allclose(command.hand, MIDDLE, atol=1e-9)
         np.testing.assert_allclose(command.joints, ARM, atol=0.01)
     assert commands[-1] is None
 
@@ -168,25 +200,65 @@ def test_a_bad_first_target_commands_nothing() -> None:
     assert made.stopped is not None
 
 
-def test_a_stop_repeats_the_measured_joints_of_the_hand() -> None:
-    made = commander()
-    made.aim(still(MIDDLE + 0.04), PERIOD_NS)
-    made.step(PERIOD_NS)
-    made.observe_hand(MIDDLE + 0.01, PERIOD_NS)
+def pressing() -> tuple[Commander, np.ndarray, int]:
+    """Return a commander whose hand presses with all fingers, its last command, and the next period."""
+    made, goal = commander(), np.minimum(MIDDLE + 0.5, UPPER)
+    after = run(made, still(goal), 100)
+    last = made.step(after * PERIOD_NS)
+    assert last is not None
+    assert last.hand is not None
+    assert (last.hand - MIDDLE).max() > 0.3
+    return made, last.hand, after + 1
+
+
+def hands(commands: Iterable[ArmCommand | None]) -> list[np.ndarray]:
+    return [command.hand for command in commands if command is not None and command.hand is not None]
+
+
+def test_a_stop_leads_pressing_fingers_to_where_they_are_within_their_limits() -> None:
+    made, last, after = pressing()
     made.stop("asked for")
-    command = made.step(2 * PERIOD_NS)
-    assert command is not None
-    np.testing.assert_array_equal(command.hand, MIDDLE + 0.01)
+    # What is measured meanwhile does not count: a hand that sags under its load would sink on and on.
+    readings = [MIDDLE - 0.01 * number for number in range(40)]
+    sent = []
+    for number, measured in enumerate(readings, start=after):
+        sent += hands([made.step(number * PERIOD_NS)])
+        made.observe_hand(measured, number * PERIOD_NS)
+    assert audit_hand(SINK, [last, *sent]).violations == ()
+    np.testing.assert_allclose(sent[-1], MIDDLE, atol=1e-9)
+
+
+def test_the_end_of_an_episode_leads_them_there_as_well() -> None:
+    made, last, _ = pressing()
+    sent = hands(made.finish())
+    assert audit_hand(SINK, [last, *sent]).violations == ()
+    np.testing.assert_allclose(sent[-1], MIDDLE, atol=1e-9)
+
+
+def test_a_command_that_a_stop_came_before_does_not_count() -> None:
+    made, last, after = pressing()
+    ahead, since_ns = UPPER, (after + 30) * PERIOD_NS
+    made.aim(still(ahead), since_ns)
+    made.observe_hand(ahead, since_ns)  # the arm was not measured for so long that this step stops
+    sent = hands(made.step(since_ns + number * PERIOD_NS) for number in range(20))
+    assert made.stopped is not None
+    assert made.stopped.kind == "stale"
+    np.testing.assert_allclose(sent[-1], ahead, atol=1e-9)
+    assert audit_hand(SINK, [last, *sent]).violations == ()
+
+
+def test_a_hand_that_is_not_measured_stays_where_a_stop_finds_it() -> None:
+    made, last, after = pressing()
+    sent = hands(made.step((after + number) * PERIOD_NS) for number in range(60))
+    assert made.stopped is not None
+    assert made.stopped.kind in ("hand", "stale")
+    np.testing.assert_array_equal(sent, [last] * len(sent))
 
 
 def test_fingers_that_press_do_not_stop() -> None:
     made = commander()
-    after = run(made, still(np.minimum(MIDDLE + 0.5, UPPER)), 100)
+    run(made, still(np.minimum(MIDDLE + 0.5, UPPER)), 100)
     assert made.stopped is None
-    held = made.step(after * PERIOD_NS)
-    assert held is not None
-    assert held.hand is not None
-    assert (held.hand - MIDDLE).max() > 0.3
 
 
 def test_a_hand_that_falls_silent_stops_both() -> None:

@@ -36,8 +36,8 @@ class HandFollower(Protocol):
     """What a Commander needs of a hand, or of there being none."""
 
     @property
-    def held(self) -> FloatArray | None:
-        """The command of a stop: the measured joints (16,) rad; None while nothing was commanded."""
+    def relaxed(self) -> bool:
+        """Whether `relax` would repeat the last command."""
 
     def start(self, now_ns: int) -> None:
         """Begin to command; nothing moves before `aim`, and never before the hand was measured."""
@@ -58,6 +58,12 @@ class HandFollower(Protocol):
             HandError: a target is no 16 finite numbers, or the measured joints are too old.
         """
 
+    def relax(self, now_ns: int, period_ns: int) -> FloatArray | None:
+        """Return the command of a stop, `period_ns` after the last one: nearer to where the hand is.
+
+        (16,) rad; None while nothing was commanded.
+        """
+
     def take_back(self) -> None:
         """Forget the last command: it was not sent."""
 
@@ -65,9 +71,9 @@ class HandFollower(Protocol):
 class HandLimiter:
     """Moves the commanded joints towards targets: finite, within positions, velocities and steps.
 
-    Commanding begins at the measured joints. Each command differs from the one before by at most `step_rad`,
-    less where it comes early, and `velocity_rad_s` times the time between; each joint by itself, because
-    fingers have no common path.
+    Commanding begins at the measured joints. Each command, those of a stop as well, differs from the one
+    before by at most `step_rad`, less where it comes early, and `velocity_rad_s` times the time between; each
+    joint by itself, because fingers have no common path.
     """
 
     def __init__(self, sink: HandSink) -> None:
@@ -79,14 +85,17 @@ class HandLimiter:
         self.start(0)
 
     @property
-    def held(self) -> FloatArray | None:
-        """The command of a stop: the measured joints (16,) rad; None while nothing was commanded."""
-        return None if self._joints is None else self._measured
+    def relaxed(self) -> bool:
+        """Whether `relax` would repeat the last command."""
+        if self._joints is None or self._rest is None:
+            return self._joints is None
+        return np.allclose(self._joints, self._rest, rtol=0.0, atol=1e-9)
 
     def start(self, now_ns: int) -> None:
         """Begin to command; nothing moves before `aim`, and never before the hand was measured."""
         self._joints: FloatArray | None = None
         self._before: FloatArray | None = None  # the last command's joints
+        self._rest: FloatArray | None = None  # where a stop leads
         self._goal: FloatArray | None = None
         self._at_ns = self._now_ns = now_ns
 
@@ -112,13 +121,13 @@ class HandLimiter:
             HandError: a target is no 16 finite numbers, or the measured joints are too old.
         """
         elapsed_ns = now_ns - self._now_ns
-        self._before = self._joints
+        self._before, self._rest = self._joints, None
         # Somewhat early is due as well: calls come with jitter, and the step is as short as the time.
-        if self._joints is not None and elapsed_ns < 0.6 * self._sink.period_ns:
+        if self._joints is not None and 0 <= elapsed_ns < 0.6 * self._sink.period_ns:
             return NOTHING
         self._check(now_ns)
         if self._joints is None:
-            if self._goal is None or self._measured is None:
+            if self._goal is None or self._measured is None or self._is_old(now_ns):
                 self._now_ns = now_ns
                 return NOTHING
             self._joints = self._measured
@@ -129,6 +138,21 @@ class HandLimiter:
         dt_ns = min(max(elapsed_ns, 0), self._sink.period_ns)
         fraction = 1.0 if remaining_ns <= dt_ns else dt_ns / remaining_ns
         return self._towards(self._goal, fraction, dt_ns / 1e9)
+
+    def relax(self, now_ns: int, period_ns: int) -> FloatArray | None:
+        """Return the command of a stop, `period_ns` after the last one; None while nothing was commanded.
+
+        (16,) rad, a limited step nearer to the joints that were measured when the stop began: fingers that
+        press let go. They stay where they were sent if that reading was too old to go by.
+        """
+        self._before = self._joints
+        if self._joints is None or self._measured is None:
+            return None
+        if self._rest is None:
+            rest = self._joints if self._is_old(now_ns) else self._measured
+            # One reading for all of the stop: a hand that sags under its load would sink with each command.
+            self._rest = np.clip(rest, self._lower, self._upper)
+        return self._towards(self._rest, 1.0, min(period_ns, self._sink.period_ns) / 1e9).joints
 
     def take_back(self) -> None:
         """Forget the last command: it was not sent."""
@@ -141,9 +165,13 @@ class HandLimiter:
             raise HandError(
                 f"target of the hand is no {len(self._lower)} finite numbers: {self._goal.tolist()}"
             )
-        age_s = (now_ns - self._measured_ns) / 1e9
-        if self._joints is not None and age_s > self._sink.stale_stop_s:
+        if self._joints is not None and self._is_old(now_ns):
+            age_s = (now_ns - self._measured_ns) / 1e9
             raise HandError(f"no joint positions of the hand for {age_s:.2f} s")
+
+    def _is_old(self, now_ns: int) -> bool:
+        """Return whether the measured joints are too old; or far ahead, where the clock went back."""
+        return abs(now_ns - self._measured_ns) / 1e9 > self._sink.stale_stop_s
 
     def _towards(self, goal: FloatArray, fraction: float, dt_s: float) -> HandStep:
         assert self._joints is not None
@@ -160,7 +188,7 @@ class HandLimiter:
 class NoHand:
     """At the place of a HandLimiter where the robot has no hand."""
 
-    held: FloatArray | None = None
+    relaxed = True
 
     def start(self, now_ns: int) -> None:
         """Do nothing."""
@@ -177,6 +205,10 @@ class NoHand:
     def step(self, now_ns: int) -> HandStep:  # noqa: ARG002 (as a HandLimiter's)
         """Return that nothing is due."""
         return NOTHING
+
+    def relax(self, now_ns: int, period_ns: int) -> FloatArray | None:  # noqa: ARG002 (as a HandLimiter's)
+        """Return that nothing is due."""
+        return None
 
     def take_back(self) -> None:
         """Do nothing."""

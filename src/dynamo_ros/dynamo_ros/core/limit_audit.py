@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from dynamo_policies.contract import Contract
+from dynamo_policies.hand_sink import HandSink
 from dynamo_policies.kinematics import chain
 from dynamo_policies.sinks import SHAPED
 from dynamo_ros.core.limiter import SPEED_TOLERANCE, WORKSPACE_TOLERANCE_M
@@ -19,7 +21,7 @@ ROUNDING = 1e-6
 
 
 class Audit(NamedTuple):
-    """The worst of a series of commands, as parts of the limits; above 1 a limit was exceeded."""
+    """The worst of a series of the arm's commands, as parts of the limits; above 1 a limit was exceeded."""
 
     position: float
     velocity: float
@@ -32,7 +34,20 @@ class Audit(NamedTuple):
     @property
     def violations(self) -> tuple[str, ...]:
         """The limits that were exceeded."""
-        return tuple(name for name, part in self._asdict().items() if not part <= 1.0 + ROUNDING)
+        return _exceeded(self._asdict())
+
+
+class HandAudit(NamedTuple):
+    """The same of a hand's commands."""
+
+    position: float
+    velocity: float
+    step: float
+
+    @property
+    def violations(self) -> tuple[str, ...]:
+        """The limits that were exceeded."""
+        return _exceeded(self._asdict())
 
 
 def audit(contract: Contract, joints: npt.ArrayLike) -> Audit:
@@ -63,6 +78,21 @@ def audit_all(contract: Contract, joints: npt.ArrayLike) -> dict[str, FloatArray
     parts["speed"] = speeds.max(axis=-1) / (most * arm.speed_m_s)
     parts["turn"] = turns.max(axis=-1) / (most * arm.turn_rad_s)
     return parts
+
+
+def audit_hand(hand: HandSink, joints: npt.ArrayLike) -> HandAudit:
+    """Measure commands (N, 16) rad of a hand, N at least 2, each at most a period after the one before."""
+    q = np.asarray(joints, np.float64)
+    steps = np.abs(np.diff(q, axis=0))
+    return HandAudit(
+        position=float(_from_middle(q, np.array(hand.lower_rad), np.array(hand.upper_rad))),
+        velocity=float((steps / np.array(hand.velocity_rad_s)).max() * 1e9 / hand.period_ns),
+        step=float((steps / np.array(hand.step_rad)).max()),
+    )
+
+
+def _exceeded(parts: Mapping[str, float]) -> tuple[str, ...]:
+    return tuple(name for name, part in parts.items() if not part <= 1.0 + ROUNDING)
 
 
 def _from_middle(values: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
