@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bag_factory import write_episode_bag
 from dynamo_policies.contract import Contract, load_contract
@@ -16,6 +17,12 @@ pytest_plugins = ["ros_fixtures", "inference_fixtures"]
 ROOT = Path(__file__).parents[1]
 
 provide()
+
+# The same examples on every computer, however slow it is; `--hypothesis-profile explore` tries others.
+PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("steady", derandomize=True, **PATIENT)
+settings.register_profile("explore", derandomize=False, **PATIENT)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 T = TypeVar("T", bound="Node")
+# Where the first participant of a domain listens (DDSI-RTPS 2.5, 9.6.2).
+FIRST_PORT, PORTS_OF_DOMAIN = 7410, 250
 
 
 class Ros:
@@ -39,7 +42,7 @@ class Ros:
 
         return self.add(create_node(name))
 
-    def until(self, condition: Callable[[], object], timeout_s: float = 30.0, what: str = "") -> None:
+    def until(self, condition: Callable[[], object], timeout_s: float = 90.0, what: str = "") -> None:
         """Spin until `condition` holds; the test fails if that takes more than `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         while not condition():
@@ -76,10 +79,20 @@ class Ros:
                     server.destroy()
 
 
+def nobody_is_in(domain: int) -> bool:
+    """Return whether no participant of this machine listens in the domain, left over or of another run."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as port:
+        try:
+            port.bind(("", FIRST_PORT + PORTS_OF_DOMAIN * domain))
+        except OSError:
+            return False
+    return True
+
+
 @pytest.fixture(scope="session")
 def ros_domain() -> Iterator[int]:
     """A domain that no other run on this machine is likely to use; processes started by tests inherit it."""
-    domain = random.SystemRandom().randrange(1, 100)
+    domain = next(filter(nobody_is_in, random.SystemRandom().sample(range(1, 100), 99)))
     profile = str(ROOT / "config" / "fastdds.xml")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_DOMAIN_ID", str(domain))

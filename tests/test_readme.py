@@ -33,7 +33,9 @@ def test_every_config_that_the_readme_names_is_there(line: list[str]) -> None:
 
 @pytest.mark.parametrize("line", lines_of("ros2", "launch"), ids=" ".join)
 def test_every_launch_file_of_the_readme_declares_the_arguments_given(line: list[str]) -> None:
-    shown = subprocess.run([*line[:4], "--show-args"], check=True, capture_output=True, text=True, timeout=60)
+    shown = subprocess.run(
+        [*line[:4], "--show-args"], check=True, capture_output=True, text=True, timeout=240
+    )
     declared = re.findall(r"^\s+'?(\w+)'?:", shown.stdout, flags=re.MULTILINE)
     assert {argument.split(":=")[0] for argument in line[4:]} <= set(declared)
 

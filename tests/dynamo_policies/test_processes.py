@@ -28,7 +28,7 @@ def launch(*arguments: str | Path) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, PATHS)), "OMP_NUM_THREADS": "1"}
     words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
-        [*words, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=240
+        [*words, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=800
     )
     assert done.returncode == 0, done.stderr[-4000:]
 

@@ -60,7 +60,7 @@ def cut_off(tmp_path_factory: pytest.TempPathFactory) -> Path:
     contract = Path(__file__).parents[2] / "config" / "robots" / "xarm_kitchen.yaml"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", DYING, str(contract), str(folder / "episode")]
-    assert subprocess.run(command, env=environment, timeout=60, check=False).returncode == 9
+    assert subprocess.run(command, env=environment, timeout=240, check=False).returncode == 9
     return folder
 
 

@@ -60,7 +60,7 @@ class Vendors:
         prefixes = f"{self.prefix}{os.pathsep}{os.environ['AMENT_PREFIX_PATH']}"
         command = ["ros2", "launch", str(ROOT / "launch" / file), *words]
         environ = {**os.environ, "AMENT_PREFIX_PATH": prefixes}
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environ)
+        return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=environ)
 
     def notes(self, package: str) -> list[dict[str, str]]:
         """Return the arguments of each start of a package's launch file."""

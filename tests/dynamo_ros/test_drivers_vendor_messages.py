@@ -48,5 +48,5 @@ def test_a_service_answers_over_dds(ros: Ros) -> None:
 def test_a_process_that_a_test_starts_has_them_too() -> None:
     code = "from xarm_msgs.msg import RobotMsg; import rclpy; rclpy.init(); n = rclpy.create_node('n'); "
     code += "n.create_publisher(RobotMsg, 'a', 1); n.destroy_node(); rclpy.shutdown()"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=240, check=False)
     assert ended.returncode == 0, ended.stderr

@@ -27,7 +27,7 @@ def child(nice: int, *, drop: bool) -> list[str]:
     """Return what a process of its own says: a nice value that was raised can't be lowered again."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-c", CHILD.format(nice=nice, drop=drop)]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=True)
     return ran.stdout.split("\n")
 
 
@@ -63,7 +63,7 @@ def realtime(priority: int, *, drop: bool) -> list[str]:
     """Return what a process of its own says that asks for realtime."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-c", REALTIME.format(priority=priority, drop=drop)]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=True)
     return ran.stdout.split("\n")
 
 

@@ -54,7 +54,7 @@ def span_s(messages: list) -> float:
 
 
 def test_the_station_speaks_as_the_drivers_do(ros: Ros, station: StationNode, heard: dict[str, list]) -> None:
-    ros.until(lambda: len(heard["/joint_states"]) > 100, 30.0, "a second of the hand's joints")
+    ros.until(lambda: len(heard["/joint_states"]) > 100, what="a second of the hand's joints")
     decoder = Decoder(ALLEGRO, FrameSettings())
     for name, topic, rate_hz in (("hand", "/joint_states", 100.0), ("arm", "/xarm/joint_states", 100.0)):
         messages = heard[topic]
@@ -64,9 +64,9 @@ def test_the_station_speaks_as_the_drivers_do(ros: Ros, station: StationNode, he
     assert tuple(hand.name) == SINK.joints
     assert len(hand.velocity) == len(hand.effort) == 16
     assert decoder.decode("arm", hand, 0) is None
-    ros.until(lambda: heard["/fixed/camera/color/image_raw"], 30.0, "a picture")
+    ros.until(lambda: heard["/fixed/camera/color/image_raw"], what="a picture")
     assert decoder.decode("fixed", heard["/fixed/camera/color/image_raw"][0], 0) is not None
-    ros.until(lambda: heard["/station/objects"], 30.0, "objects")
+    ros.until(lambda: heard["/station/objects"], what="objects")
     assert len(heard["/station/objects"][0].poses) == 2
     assert heard["/station/outcome"][0].task == "pick_sponge"
 
@@ -76,22 +76,21 @@ def test_commands_count_by_place_and_a_wrong_number_of_them_is_refused(
 ) -> None:
     node = ros.node("commander")
     commands = node.create_publisher(Float64MultiArray, SINK.topic, 10)
-    ros.until(lambda: commands.get_subscription_count() and heard["/joint_states"], 30.0)
+    ros.until(lambda: commands.get_subscription_count() and heard["/joint_states"])
     wanted = INITIAL_HAND_RAD.copy()
     wanted[SINK.joints.index("ah_joint21")] = 0.8
     commands.publish(Float64MultiArray(data=[0.9] * 12))
     commands.publish(Float64MultiArray(data=wanted.tolist()))
     ros.until(
         lambda: np.abs(np.array(heard["/joint_states"][-1].position) - wanted).max() < 0.03,
-        30.0,
-        "the middle finger bent and nothing else",
+        what="the middle finger bent and nothing else",
     )
 
 
 def test_a_reset_puts_the_hand_back_and_takes_no_gripper(
     ros: Ros, station: StationNode, heard: dict[str, list]
 ) -> None:
-    ros.until(lambda: heard["/joint_states"], 30.0)
+    ros.until(lambda: heard["/joint_states"])
     request = ResetStation.Request(task="pick_sponge", seed=3)
     assert ros.call(ros.node("resetter"), ResetStation, "/station/reset", request).success
     refused = ros.call(

@@ -66,16 +66,15 @@ def test_kinesthetic_teaching_labels_what_the_simulated_arm_is_led_to(ros: Ros, 
         service = f"/kinesthetic_teleop_node/{name}"
         return bool(ros.call(person, Trigger, service, Trigger.Request()).success)
 
-    ros.until(lambda: ask("begin"), timeout_s=30.0, what="the mode services")
-    ros.until(lambda: len(labels) > 5, timeout_s=30.0, what="labels")
+    ros.until(lambda: ask("begin"), what="the mode services")
+    ros.until(lambda: len(labels) > 5, what="labels")
     wanted = beside(station._station.tool_pose())
     hand = person.create_publisher(PoseStamped, LEAD_TOPIC, 10)
     lead = to_pose_stamped(wanted, stamp_ns=0, frame=contract.base_frame)
     person.create_timer(0.1, lambda: hand.publish(lead))
     ros.until(
         lambda: abs(labels[-1].pose.position.y - wanted.position[1]) < 5e-3,
-        timeout_s=60.0,
         what="labels at the place that the hand leads to",
     )
     assert ask("end")
-    ros.until(lambda: node.returned, timeout_s=30.0, what="the arm's return to its controller")
+    ros.until(lambda: node.returned, what="the arm's return to its controller")

@@ -68,7 +68,7 @@ def station(ros: Ros, heard: Listener) -> StationNode:
 
 def simulate(ros: Ros, heard: Listener, seconds: float) -> None:
     end_ns = heard.now_ns + int(seconds * 1e9)
-    ros.until(lambda: heard.now_ns >= end_ns, 20.0, f"{seconds} simulated seconds")
+    ros.until(lambda: heard.now_ns >= end_ns, what=f"{seconds} simulated seconds")
 
 
 def rate_hz(stamps_ns: list[int]) -> float:

@@ -39,4 +39,6 @@ def test_advice_is_not_taken_from_an_earlier_run(tmp_path: Path) -> None:
 def test_a_stage_prints_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with Console(tmp_path).stage("Python packages"):
         pass
-    assert capsys.readouterr().out.split() == ["Python", "packages", "0.0", "s"]
+    *words, seconds, unit = capsys.readouterr().out.split()
+    assert (words, unit) == (["Python", "packages"], "s")
+    assert float(seconds) >= 0.0
