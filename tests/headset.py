@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import numpy as np
 import zmq
 from rclpy.parameter import Parameter
@@ -39,8 +42,24 @@ class Headset:
         self._context.term()
 
 
-def pinch(ros: Ros, headset: Headset, wrist: np.ndarray, finger: str, number: int = 0) -> None:
-    """Show an open hand, a pinch long enough to be meant, and an open hand again."""
-    for gap_m, seconds in ((0.1, 0.1), (0.0, 0.25), (0.1, 0.1)):
+class SimulatedTime(Protocol):
+    """Whoever knows the simulation's time, which stands while the computer is held up."""
+
+    @property
+    def now_s(self) -> float:
+        """The simulation's time, s."""
+
+
+def let_pass(ros: Ros, time: SimulatedTime, seconds: float) -> None:
+    """Spin until so much simulated time has passed."""
+    until_s = time.now_s + seconds
+    ros.until(lambda: time.now_s > until_s, what="simulated time to go on")
+
+
+def pinch(
+    ros: Ros, time: SimulatedTime, headset: Headset, wrist: Sequence[float], finger: str, number: int = 0
+) -> None:
+    """Show an open hand, a pinch long enough to be meant, and an open hand again, in simulated time."""
+    for gap_m in (0.1, 0.0, 0.1):
         headset.hands[number] = hand(tuple(wrist), pinch=finger, gap_m=gap_m)
-        ros.spin(seconds)
+        let_pass(ros, time, 0.3)

@@ -22,7 +22,7 @@ from dynamo_policies.limits import Limit
 
 READY = [0.0, -0.45, 0.0, 0.9, 0.0, 1.35, 0.0]
 
-PATIENCE_S = 4.0
+PATIENCE_S = 6.0
 LATE = Limit(amber=None, red=1e3 * PATIENCE_S)
 SLOW = Limit(amber=0.1, red=0.02)  # of the contract's rate, at which a busy computer still publishes
 
@@ -39,6 +39,7 @@ def write_patient(contract: Contract, path: Path) -> Contract:
         clock=dataclasses.replace(contract.gates.clock, jump_ms=1e3 * PATIENCE_S),
         robot_state=RobotStateGate(),
         first_action=FirstAction(within_m=1.0, within_rad=3.2),
+        takeover=dataclasses.replace(contract.gates.takeover, silence_ms=2e3),
     )
     streams = {
         name: stream if stream.max_age_ms is None else dataclasses.replace(stream, max_age_ms=1e3)

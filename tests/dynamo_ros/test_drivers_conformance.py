@@ -30,6 +30,7 @@ from dynamo_ros.nodes.messages import now_ns, to_joint_state, to_pose_stamped
 from dynamo_ros.nodes.teleop_node import TeleopNode
 from fakes.servo_node import FakeServo
 from fakes.xarm_node import READY, FakeXarm
+from ideal_robot import PATIENCE_S
 from ros_fixtures import Ros
 
 ROBOTS = Path(__file__).parents[2] / "config" / "robots"
@@ -58,10 +59,10 @@ def contract_of(case: str) -> Contract:
 def patient(contract: Contract, path: Path) -> Path:
     """Write the contract with more patience for a busy computer, and return its path."""
     plain = contract.to_dict()
-    plain["arm"] |= {"stale_stop_s": 3.0, "tracking_stop_s": 3.0}
+    plain["arm"] |= {"stale_stop_s": PATIENCE_S, "tracking_stop_s": PATIENCE_S}
     plain["streams"]["arm"]["max_age_ms"] = 1000.0
     if "failure_stop_s" in plain["arm"]:
-        plain["arm"]["failure_stop_s"] = 2.0
+        plain["arm"]["failure_stop_s"] = PATIENCE_S
     path.write_text(yaml.safe_dump(plain, sort_keys=False))
     return path
 
@@ -110,9 +111,9 @@ class Bench:
         return self.off(self.start)[0]
 
     def still(self) -> bool:
-        """Return whether the arm is where it was a moment ago."""
+        """Return whether the arm is where it was a moment ago, of its own time."""
         before = self.arm.controller.joints.copy()
-        self.ros.spin(0.15)
+        self.arm.live(self.ros, steps=30)
         return bool(np.abs(self.arm.controller.joints - before).max() < 1e-6)
 
 
@@ -135,7 +136,7 @@ def test_the_arm_goes_to_the_target_and_nobody_else_moves_it(ros: Ros, bench: Be
     ros.spin(0.3)
     assert bench.moved() == 0.0
     bench.device.target = target
-    ros.until(lambda: max(bench.off(target)) < 4e-3, timeout_s=30.0, what=f"the target, {bench.off(target)}")
+    ros.until(lambda: max(bench.off(target)) < 4e-3, what=f"the target, {bench.off(target)}")
     ros.spin(0.5)
     assert max(bench.off(target)) < 8e-3
     assert bench.arm.controller.error == 0
@@ -143,7 +144,7 @@ def test_the_arm_goes_to_the_target_and_nobody_else_moves_it(ros: Ros, bench: Be
 
 def test_the_death_of_the_commander_leaves_the_arm_still(ros: Ros, bench: Bench) -> None:
     bench.device.target = target_near(bench.start)
-    ros.until(lambda: bench.moved() > 0.01, timeout_s=30.0, what="the arm to move")
+    ros.until(lambda: bench.moved() > 0.01, what="the arm to move")
     ros.executor.remove_node(bench.teleop)  # as good as killed: it says and hears nothing more
     ros.until(bench.still, what="the arm to stand still")
 
@@ -151,7 +152,7 @@ def test_the_death_of_the_commander_leaves_the_arm_still(ros: Ros, bench: Bench)
 def test_a_stop_brakes_and_lasts_until_rearmed(ros: Ros, bench: Bench) -> None:
     target = target_near(bench.start)
     bench.device.target = target
-    ros.until(lambda: bench.moved() > 0.01, timeout_s=30.0, what="the arm to move")
+    ros.until(lambda: bench.moved() > 0.01, what="the arm to move")
     person = ros.node("person")
     assert ros.call(person, Trigger, "/teleop_node/stop", Trigger.Request()).success
     ros.until(bench.still, what="the arm to stand still")
@@ -161,13 +162,24 @@ def test_a_stop_brakes_and_lasts_until_rearmed(ros: Ros, bench: Bench) -> None:
     ros.spin(0.3)
     assert bench.moved() == pytest.approx(where, abs=1e-6)
     assert ros.call(person, Trigger, "/teleop_node/rearm", Trigger.Request()).success
-    ros.until(lambda: max(bench.off(target)) < 4e-3, timeout_s=30.0, what="the target after all")
+    ros.until(lambda: max(bench.off(target)) < 4e-3, what="the target after all")
+
+
+def test_no_velocity_goes_on_in_an_arm_that_is_let_go(ros: Ros, tmp_path: Path) -> None:
+    bench = Bench(ros, contract_of("xarm7_ee_vel"), tmp_path / "contract.yaml")
+    bench.device.target = target_near(bench.start)
+    ros.until(lambda: bench.moved() > 0.01, what="the arm to move")
+    bench.device.target = None
+    bench.arm.controller.place(bench.arm.controller.joints + np.eye(7)[0] * 2.0)
+    ros.until(lambda: bench.teleop._teleoperation.engagement == "idle", what="the arm to be let go")
+    bench.arm.live(ros, steps=30)
+    assert list(bench.arm.named("vc_set_cartesian_velocity")[-1].speeds) == [0.0] * 6
 
 
 def test_an_error_of_the_arm_disables_it_and_is_not_cleared(ros: Ros, tmp_path: Path) -> None:
     bench = Bench(ros, contract_of("xarm7_servo_j"), tmp_path / "contract.yaml")
     bench.device.target = target_near(bench.start)
-    ros.until(lambda: bench.moved() > 0.01, timeout_s=30.0, what="the arm to move")
+    ros.until(lambda: bench.moved() > 0.01, what="the arm to move")
     bench.arm.controller.fail(22)
     ros.until(lambda: [r.data for r in bench.arm.named("set_state")] == [0, 4], what="the arm to be disabled")
     person = ros.node("person")
@@ -187,10 +199,13 @@ def test_kill_9_in_mid_motion_leaves_an_arm_with_velocities_still(ros: Ros, tmp_
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, os.environ.get("PYTHONPATH", "")])}
     process = subprocess.Popen([sys.executable, "-c", code, *words], env=environ)
     try:
+        # The test's own teleoperation has a client as well.
+        service = "/xarm/vc_set_cartesian_velocity"
+        ros.until(lambda: bench.arm.node.count_clients(service) == 2, timeout_s=240.0, what="the process")
         bench.device.target = target_near(bench.start)
-        ros.until(lambda: bench.moved() > 0.01, timeout_s=60.0, what="the arm to move")
+        ros.until(lambda: bench.moved() > 0.01, timeout_s=240.0, what="the arm to move")
         process.send_signal(signal.SIGKILL)
         ros.until(bench.still, what="the arm to stand still")
     finally:
         process.kill()
-        process.wait(timeout=20.0)
+        process.wait(timeout=60.0)

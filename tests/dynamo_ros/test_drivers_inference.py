@@ -18,12 +18,11 @@ from dynamo_policies.gates import FirstAction
 from dynamo_ros.core.steps import tool_pose
 from dynamo_ros.nodes.inference_node import InferenceNode
 from fakes.xarm_node import FakeXarm
-from ideal_robot import SLOW
+from ideal_robot import PATIENCE_S, SLOW
 from inference_fixtures import GOAL, activate, change, made, trigger
 from ros_fixtures import Ros
 
 ROBOTS = Path(__file__).parents[2] / "config" / "robots"
-PATIENCE_S = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -99,19 +98,22 @@ def test_a_policy_drives_the_arm_by_its_services(ros: Ros, bench: Bench, contrac
     ros.spin(0.3)
     assert bench.arm.named("set_servo_angle_j") == []
     activate(ros, bench)  # type: ignore[arg-type]
-    ros.until(lambda: abs(bench.tool_y() - GOAL[1]) < 3e-3, timeout_s=30.0, what="the goal")
+    ros.until(lambda: abs(bench.tool_y() - GOAL[1]) < 3e-3, what="the goal")
     assert bench.arm.controller.error == 0
     ros.until(lambda: bench.arm.pulse == 0.0, what="a closed gripper")
     assert change(ros, bench, "deactivate")  # type: ignore[arg-type]
-    ros.spin(0.2)
-    count = len(bench.arm.calls)
-    ros.spin(0.3)
-    assert len(bench.arm.calls) == count
+
+    def silent() -> bool:
+        count = len(bench.arm.calls)
+        bench.arm.live(ros, steps=20)
+        return len(bench.arm.calls) == count
+
+    ros.until(silent, what="the end of calls")
 
 
 def test_a_collision_stops_disables_and_is_not_cleared(ros: Ros, bench: Bench) -> None:
     activate(ros, bench)  # type: ignore[arg-type]
-    ros.until(lambda: bench.tool_y() > 0.02, timeout_s=30.0, what="the arm to move")
+    ros.until(lambda: bench.tool_y() > 0.02, what="the arm to move")
     bench.arm.controller.fail(31)
     ros.until(lambda: bench.inference._runner.stopped, what="the stop")
     ros.until(lambda: [r.data for r in bench.arm.named("set_state")] == [0, 4], what="the arm to be disabled")

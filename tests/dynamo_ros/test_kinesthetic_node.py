@@ -75,10 +75,13 @@ def test_a_led_arm_is_labelled_and_not_commanded(ros: Ros, bench: Bench, contrac
     assert bench.ask("end").success
     ros.until(lambda: bench.node.returned, what="the end of hand guiding")
     assert bench.calls[3:] == LEAVING
-    ros.spin(0.1)
-    count = len(bench.labels)
-    ros.spin(0.2)
-    assert len(bench.labels) == count
+
+    def silent() -> bool:
+        count = len(bench.labels)
+        bench.arm.live(ros, steps=30)
+        return len(bench.labels) == count
+
+    ros.until(silent, what="the end of labels")
 
 
 def test_the_gripper_follows_its_wishes(ros: Ros, bench: Bench) -> None:
@@ -104,6 +107,10 @@ def test_an_error_of_the_arm_ends_it_and_is_not_cleared(ros: Ros, bench: Bench) 
     bench.begin()
     bench.arm.controller.fail(31)
     ros.until(lambda: bench.node.returned, what="the end of hand guiding")
+    ros.spin(0.1)
+    answer = bench.ask("end")
+    assert not answer.success
+    assert "hand guiding: failed, the arm reports error 31" in answer.message
     ros.spin(0.1)
     assert bench.calls == ENTERING
 

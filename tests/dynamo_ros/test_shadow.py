@@ -64,7 +64,7 @@ def test_a_shadow_is_stopped_by_an_arm_that_goes_elsewhere_and_begins_anew(
     ros: Ros, robot: Robot, shadow: InferenceNode
 ) -> None:
     activate(ros, robot)
-    ros.until(lambda: len(shadow._again.beginnings) >= 1, what="a second beginning", timeout_s=60.0)
+    ros.until(lambda: len(shadow._again.beginnings) >= 1, what="a second beginning")
     ros.until(lambda: shadow._runner.running, what="the policy again")
     assert not robot.trajectories
 
@@ -92,8 +92,8 @@ def test_a_person_keeps_the_arm_beside_a_shadow_and_the_divergence_is_told(
         return float(values.get("position m last", "nan"))
 
     between = float(np.linalg.norm(np.subtract(GOAL, PLACE)))
-    ros.until(lambda: abs(apart() - between) < 0.02, what="the distance of both", timeout_s=60.0)
-    assert teleop._teleoperation.engagement == "engaged"
+    ros.until(lambda: abs(apart() - between) < 0.02, what="the distance of both")
+    ros.until(lambda: teleop._teleoperation.engagement == "engaged", what="the person's lead")
     assert robot.trajectories
 
 

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,7 @@ from control_msgs.msg import JointJog
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.action import ActionServer
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState, Joy
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
@@ -18,6 +21,7 @@ from dynamo_ros.core.joy_mapping import LAYOUTS
 from dynamo_ros.nodes.joy_teleop_node import JoyTeleopNode
 from dynamo_ros.nodes.messages import now_ns, to_joint_state, to_pose_stamped, to_time
 from dynamo_ros.nodes.teleop_node import TeleopNode
+from ideal_robot import write_patient
 from ros_fixtures import Ros
 
 START = np.array([0.0, -0.4, 0.0, 0.9, 0.0, 1.3, 0.0])
@@ -81,8 +85,9 @@ def device(ros: Ros) -> Device:
 
 
 @pytest.fixture
-def teleop(ros: Ros, arm: Arm) -> TeleopNode:
-    return ros.add(TeleopNode())
+def teleop(ros: Ros, arm: Arm, contract: Contract, tmp_path: Path) -> TeleopNode:
+    write_patient(contract, tmp_path / "patient.yaml")
+    return ros.add(TeleopNode([Parameter("contract", value=str(tmp_path / "patient.yaml"))]))
 
 
 @pytest.fixture
@@ -90,6 +95,19 @@ def up(contract: Contract) -> Pose:
     """A target 3 cm above the start."""
     pose = Commander(contract).forward(START)
     return Pose(pose.position + np.array([0.0, 0.0, 0.03]), pose.quaternion)
+
+
+def rests(arm: Arm) -> bool:
+    """Whether the last commands, of which there are always more, are the same."""
+    last: Sequence[JointTrajectory] = arm.trajectories[-15:]
+    return len(last) == 15 and len({tuple(one.points[-1].positions) for one in last}) == 1
+
+
+def come_to_rest(ros: Ros, arm: Arm, node: TeleopNode) -> None:
+    """Wait until the node holds, and the arm stands."""
+    ros.until(lambda: node._teleoperation.engagement == "holding", what="a hold")
+    arm.trajectories.clear()
+    ros.until(lambda: rests(arm), what="the arm at rest")
 
 
 def test_the_arm_follows_targets_and_what_is_commanded_is_published(
@@ -107,11 +125,11 @@ def test_the_arm_holds_when_targets_stop(
     device.target = up
     ros.until(lambda: len(arm.commanded) > 5)
     device.target = None
-    ros.spin(0.4)
-    first = arm.commanded[-1].pose.position
-    ros.spin(0.2)
-    last = arm.commanded[-1].pose.position
-    assert (last.x, last.y, last.z) == pytest.approx((first.x, first.y, first.z), abs=1e-4)
+    come_to_rest(ros, arm, teleop)
+    held = arm.joints
+    arm.trajectories.clear()
+    ros.until(lambda: len(arm.trajectories) > 10, what="commands all the same")
+    np.testing.assert_array_equal(arm.joints, held)
 
 
 def test_the_gripper_gets_a_goal_on_change_only(
@@ -152,6 +170,19 @@ def test_a_stop_lasts_until_rearmed(ros: Ros, teleop: TeleopNode, arm: Arm, devi
     ros.until(lambda: len(arm.trajectories) > count)
 
 
+def test_rearming_does_not_cut_the_braking_of_a_stop_off(
+    ros: Ros, teleop: TeleopNode, arm: Arm, device: Device, up: Pose
+) -> None:
+    device.target = up
+    ros.until(lambda: teleop._commanded and teleop._teleoperation.moving, what="the arm to move")
+    teleop._teleoperation.stop("asked for")
+    refused = teleop._rearm(Trigger.Request(), Trigger.Response())
+    assert (refused.success, refused.message) == (False, "the arm is still coming to rest; ask again")
+    ros.until(lambda: teleop._rearm(Trigger.Request(), Trigger.Response()).success, what="re-arming")
+    assert not teleop._teleoperation.moving
+    assert teleop._teleoperation.stopped is None
+
+
 def test_a_gamepad_moves_the_arm_while_its_deadman_is_held(
     ros: Ros, teleop: TeleopNode, arm: Arm, contract: Contract
 ) -> None:
@@ -188,7 +219,7 @@ def test_a_joint_jog_moves_its_joint_while_it_is_told(ros: Ros, teleop: TeleopNo
     ros.until(lambda: arm.joints[6] > 0.1, what="joint 7 to move")
     np.testing.assert_allclose(arm.joints[:6], START[:6], atol=1e-6)
     timer.cancel()
-    ros.spin(0.3)
+    come_to_rest(ros, arm, teleop)
     held = arm.joints
     jog.joint_names = ["joint9"]
     timer.reset()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -34,6 +34,9 @@ from xarm_msgs.srv import (
 
 from dynamo_policies.contract import Contract
 from fakes.xarm_controller import XarmController
+
+if TYPE_CHECKING:
+    from ros_fixtures import Ros
 
 READY = (0.0, -0.45, 0.0, 0.9, 0.0, 1.35, 0.0)
 STEP_S = 0.01
@@ -73,7 +76,7 @@ class FakeXarm:
         self.node, self._joint_names = node, contract.arm.joints
         self.controller = XarmController(contract, READY, tool_offset_m=tool_offset_m)
         self.calls: list[tuple[str, Any]] = []
-        self.trajectories = 0
+        self.trajectories = self.steps = 0
         self.goals: list[float] = []
         self.pulse, self._acted, self._acting_until = OPEN_PULSE, False, 0.0
         self._absent = {*absent, *(OFF_BY_DEFAULT - set(enabled))}
@@ -91,6 +94,11 @@ class FakeXarm:
     def named(self, service: str) -> list[Any]:
         """Return the requests that a service got."""
         return [request for name, request in self.calls if name == service]
+
+    def live(self, ros: Ros, *, steps: int) -> None:
+        """Spin until the arm has made so many steps; a computer that is held up makes none."""
+        until = self.steps + steps
+        ros.until(lambda: self.steps >= until, what=f"{steps} steps of the arm")
 
     def _serve(self) -> None:
         arm = self.controller
@@ -129,6 +137,7 @@ class FakeXarm:
         return 0
 
     def _step(self) -> None:
+        self.steps += 1
         now = time.monotonic()
         # A computer that is held up must not turn into one long motion.
         self.controller.advance(min(now - self._last, 0.05))
