@@ -175,6 +175,17 @@ def test_the_deadman_must_be_held_and_heard() -> None:
     assert gate.check(NOW + 252 * MS).text == "the deadman on /deadman is not held"
 
 
+def test_what_was_heard_before_the_clock_went_back_counts_no_longer() -> None:
+    deadman, robot = DeadmanGate(settings.DeadmanGate(topic="/deadman")), robot_gate()
+    deadman.saw(True, NOW)
+    for gate, kind in ((deadman, "hold"), (robot, "stop")):
+        assert gate.check(NOW - 10 * MS).reaction == "none"  # as good clocks differ, or are set right
+        assert gate.check(NOW - 5 * SECOND).reaction == kind
+        assert gate.check(NOW).reaction == kind  # when that time comes again
+    deadman.saw(True, NOW)
+    assert deadman.check(NOW).reaction == "none"
+
+
 def test_one_press_of_the_estop_stops_however_short() -> None:
     gate = EstopGate(settings.EstopGate())
     gate.saw(True)

@@ -197,9 +197,11 @@ class RobotStateGate:
 
     def check(self, now_ns: int) -> Verdict:
         """Compare the last report with what the contract allows."""
+        age_ms = (now_ns - self._heard_ns) / 1e6
+        if age_ms < -self._its.max_age_ms:
+            self._last = None  # the clock went back: later this report would seem to be a new one
         if self._last is None:
             return Verdict(self._its.reaction, f"no robot state has come on {self._its.topic}")
-        age_ms = (now_ns - self._heard_ns) / 1e6
         if age_ms > self._its.max_age_ms:
             limit = f"at most {self._its.max_age_ms:g} ms"
             return Verdict(self._its.reaction, f"the robot state is {age_ms:.0f} ms old, {limit}")
@@ -236,9 +238,11 @@ class DeadmanGate:
 
     def check(self, now_ns: int) -> Verdict:
         """Want nothing while the button is held and was heard of lately."""
+        age_ms = (now_ns - self._heard_ns) / 1e6
+        if age_ms < -self._its.max_age_ms:
+            self._held = False  # the clock went back: later this press would seem to be a new one
         if not self._held:
             return Verdict(self._its.reaction, f"the deadman on {self._its.topic} is not held")
-        age_ms = (now_ns - self._heard_ns) / 1e6
         if age_ms > self._its.max_age_ms:
             limit = f"at most {self._its.max_age_ms:g} ms"
             return Verdict(self._its.reaction, f"the deadman was heard {age_ms:.0f} ms ago, {limit}")
