@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -12,11 +13,14 @@ import pytest
 
 pytest.importorskip("launch_ros")
 
-from dynamo_policies.contract import Contract
+from launch import Action, LaunchContext
+
+from dynamo_policies.contract import Contract, load_contract
 from dynamo_ros.packages import SOURCES, LaunchError
-from dynamo_ros.real_robot import ARMS, CAMERAS, camera_ids
+from dynamo_ros.real_robot import ARMS, CAMERAS, camera_ids, real_robot
 
 ROOT = Path(__file__).parents[2]
+ROBOTS = ROOT / "config" / "robots"
 IP = "robot_ip:=192.0.2.1"
 ARM = {"robot_ip": "192.0.2.1", "report_type": "dev", "hw_ns": "xarm", "add_gripper": "true"}
 NOTING = """
@@ -157,3 +161,25 @@ def test_cameras_are_named_as_the_contract_has_them(contract: Contract) -> None:
     for wrong in ("front=1", "fixed"):
         with pytest.raises(LaunchError, match=r"camera_ids: .* the contract's cameras are fixed, wrist"):
             camera_ids(contract, wrong)
+
+
+def of_robot(contract: Contract, **arguments: str) -> list[Action]:
+    context = LaunchContext()
+    context.launch_configurations.update(
+        {"robot_ip": "", "arm_driver": "auto", "cameras": "none", "camera_ids": ""} | arguments
+    )
+    return real_robot(context, contract)
+
+
+@pytest.mark.parametrize("asked", ["auto", "moveit"])
+def test_the_xarms_launch_files_are_for_no_other_arm(asked: str) -> None:
+    franka = dataclasses.replace(load_contract(ROBOTS / "franka_allegro.yaml"), hand=None)
+    with pytest.raises(LaunchError, match=r"arm fr3, possible is xarm7; .* arm_driver:=none"):
+        of_robot(franka, arm_driver=asked)
+    assert of_robot(franka, arm_driver="none") == []
+
+
+@pytest.mark.parametrize("path", sorted(ROBOTS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_only_an_xarm_is_asked_for_the_xarms_state(path: Path) -> None:
+    robot = load_contract(path)
+    assert (robot.gates.robot_state.topic is not None) == (robot.kinematics == "xarm7")

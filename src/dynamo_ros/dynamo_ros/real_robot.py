@@ -46,10 +46,16 @@ def _driver(settings: Mapping[str, str]) -> list[Action]:
     return [include("xarm_api", "xarm7_driver.launch.py", settings)]
 
 
+def _nothing(_settings: Mapping[str, str]) -> list[Action]:
+    return []
+
+
+XARM = "xarm7"  # the kinematics of whose driver the launch files are
 ARMS: Mapping[str, ArmLaunch] = {
     "moveit": ArmLaunch(("xarm_moveit_config",), _moveit),
     "control": ArmLaunch(("xarm_controller", "controller_manager"), _control),
     "driver": ArmLaunch(("xarm_api",), _driver),
+    "none": ArmLaunch((), _nothing),
 }
 CAMERAS = {"realsense": ("realsense2_camera",), "usb_cam": ("usb_cam",), "none": ()}
 
@@ -61,7 +67,7 @@ def real_robot_arguments() -> list[DeclareLaunchArgument]:
         declare(
             "arm_driver",
             "auto",
-            "how its driver is started; auto: as the contract's kind needs",
+            "how its driver is started; auto: as the contract's kind needs; none: it runs already",
             "auto",
             *ARMS,
         ),
@@ -78,12 +84,13 @@ def real_robot(context: LaunchContext, contract: Contract) -> list[Action]:
     """Return the launch files of the arm's, hand's and cameras' vendors.
 
     Raises:
-        LaunchError: a package is not installed, no address was given, or a camera is not named.
+        LaunchError: nothing here starts this kind of arm, a package is not installed, no address was given,
+            or a camera is not named.
     """
     robot_ip, arm, cameras = (value(context, name) for name in ("robot_ip", "arm_driver", "cameras"))
-    arm = _suiting(contract) if arm == "auto" else arm
+    arm = _suiting(contract, arm)
     require([*ARMS[arm].packages, *CAMERAS[cameras], *hand_packages(contract)], "sim:=false")
-    if not robot_ip:
+    if not robot_ip and arm != "none":
         raise LaunchError("sim:=false needs robot_ip:=ADDRESS, as on the sticker of the control box")
     settings = {
         "robot_ip": robot_ip,
@@ -108,8 +115,16 @@ def camera_ids(contract: Contract, text: str) -> dict[str, str]:
     return pairs
 
 
-def _suiting(contract: Contract) -> str:
-    return "driver" if isinstance(contract.arm, XarmArm) else "moveit"
+def _suiting(contract: Contract, asked: str) -> str:
+    """Return the arm's launch, as asked for or as the contract needs."""
+    if asked != "none" and contract.kinematics != XARM:
+        raise LaunchError(
+            f"nothing here starts the driver of an arm {contract.kinematics}, possible is {XARM}; start it "
+            "yourself and give arm_driver:=none"
+        )
+    if asked == "auto":
+        return "driver" if isinstance(contract.arm, XarmArm) else "moveit"
+    return asked
 
 
 def _words(contract: Contract) -> list[Action]:
