@@ -136,6 +136,30 @@ def test_an_error_or_another_mode_ends_it_and_nothing_is_cleared(report: dict, r
     assert driver.run(drive) == []
 
 
+def test_an_end_after_a_way_out_that_failed_tries_again() -> None:
+    driver = Driver(set_mode_1=-1)
+    drive = free(driver)
+    drive.end("asked for")
+    assert driver.run(drive) == LEAVING[:1]
+    assert drive.state == "failed"
+    driver.codes = {}
+    drive.end("the node ends")
+    assert driver.run(drive) == LEAVING
+    assert (drive.state, drive.reason) == ("off", "the node ends")
+    drive.end("again")
+    assert driver.run(drive) == []
+
+
+@pytest.mark.parametrize(("mode", "calls"), [(2, LEAVING), (0, [])])
+def test_an_end_after_an_error_leads_out_unless_somebody_did(mode: int, calls: list) -> None:
+    driver = Driver()
+    drive = free(driver)
+    drive.observe(mode=2, error=31, now_ns=driver.now_ns + 1_000_000_000)
+    drive.observe(mode=mode, error=31, now_ns=driver.now_ns + 1_100_000_000)
+    drive.end("asked for")
+    assert driver.run(drive) == calls
+
+
 def test_a_report_from_before_the_change_ends_nothing() -> None:
     driver = Driver()
     drive = free(driver)

@@ -174,6 +174,19 @@ def test_a_pinch_of_the_other_hand_engages_only_a_tracked_hand() -> None:
     assert operator.arm.reason == "no hand is tracked"
 
 
+def test_losing_the_other_hand_whose_pinch_would_pause_pauses() -> None:
+    operator = engaged()
+    last_ns = operator.now_ns
+    while operator.now_ns < last_ns + 220_000_000:
+        operator.now_ns += STEP_NS
+        operator.arm.hand(Hand(hand(WRIST), absolute=True), operator.now_ns)
+        target = operator.arm.step(MEASURED, operator.now_ns)
+        assert (target is not None) == (operator.now_ns <= last_ns + 200_000_000)
+    assert "no hand that could pause for 0.2" in operator.arm.reason
+    assert operator.show(hand(WRIST), 5) is None
+    assert operator.pinch("ring") is not None
+
+
 def test_a_pinky_pinch_toggles_the_gripper_once_and_only_while_engaged() -> None:
     operator = Operator()
     operator.pinch("pinky")

@@ -43,6 +43,7 @@ GOOD = message(hand())
         (b"absolute:" + b"|".join([POINT] * 23 + [b"1,1e999,3"]), "at most 100 is possible"),
         (b"absolute:" + b"|".join([POINT] * 23 + [b"1,1_0,3"]), "is not a point"),
         (b"absolute:" + b"|".join([POINT] * 23 + [b"1,101,3"]), "at most 100 is possible"),
+        (b"absolute:" + b"|".join([POINT] * 23 + [b"1,0." + b"1" * 31 + b",3"]), "is not a point"),
         (b"absolute:" + b"|".join([POINT] * 24), "not tracked"),
         (GOOD + b" " * MOST_BYTES, "bytes; at most"),
         (pickle.dumps([1.0, 2.0]), "plain text|begins a hand message"),

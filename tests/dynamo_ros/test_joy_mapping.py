@@ -3,6 +3,7 @@ import pytest
 
 from dynamo_policies.errors import UnknownNameError
 from dynamo_policies.observation import Pose
+from dynamo_ros.core.jogging import LEASH_M, LEASH_RAD
 from dynamo_ros.core.joy_mapping import LAYOUTS, JoyMapping, layout
 
 MEASURED = Pose(np.array([0.4, 0.1, 0.3]), np.array([1.0, 0.0, 0.0, 0.0]))
@@ -48,6 +49,27 @@ def test_full_deflection_moves_at_the_scale_and_releasing_starts_afresh() -> Non
     again = joy.step(MEASURED, 12 * STEP_NS)
     assert again is not None
     np.testing.assert_array_equal(again.pose.position, MEASURED.position)
+
+
+def test_a_target_does_not_run_away_from_an_arm_that_can_not_follow() -> None:
+    joy = mapping("gamepad")
+    for i in range(200):
+        joy.joy([0.0, 1.0, 0.0, 1.0, 0.0, 0.0], press("gamepad"), i * STEP_NS)
+        target = joy.step(MEASURED, i * STEP_NS)
+    assert target is not None
+    np.testing.assert_allclose(target.pose.position, MEASURED.position + np.array([LEASH_M, 0.0, 0.0]))
+    assert 2 * np.arccos(abs(target.pose.quaternion @ MEASURED.quaternion)) == pytest.approx(LEASH_RAD)
+
+
+def test_a_clock_that_is_set_back_moves_nothing_and_releases_a_gamepad() -> None:
+    for name, target_expected in (("gamepad", False), ("spacemouse", True)):
+        joy = mapping(name)
+        joy.joy([1.0] * 6, press(name), 100 * STEP_NS)
+        joy.step(MEASURED, 100 * STEP_NS)
+        target = joy.step(MEASURED, STEP_NS)
+        assert (target is not None) == target_expected
+        if target is not None:
+            np.testing.assert_array_equal(target.pose.position, MEASURED.position)
 
 
 def test_the_spacemouse_turns_about_the_base_axes() -> None:

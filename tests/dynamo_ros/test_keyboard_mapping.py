@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from dynamo_policies.observation import Pose, Target
+from dynamo_ros.core.jogging import LEASH_M
 from dynamo_ros.core.keyboard_mapping import FASTEST, GRIPPER_REPEAT_S, MOTIONS, SLOWEST, KeyboardMapping
 
 MEASURED = Pose(np.array([0.4, 0.1, 0.3]), np.array([0.0, 0.0, 0.0, 1.0]))
@@ -53,6 +54,12 @@ def test_a_released_key_moves_no_farther_than_the_silence_and_then_there_is_no_t
     assert max(reached) <= MEASURED.position[0] + SPEED * 0.2 + 1e-9
     assert len(reached) == 11
     assert targets[-1] is None
+
+
+def test_a_target_does_not_run_away_from_an_arm_that_can_not_follow() -> None:
+    last = hold(keyboard(), "w", 0, 100)[-1]
+    assert last is not None
+    np.testing.assert_allclose(last.pose.position, MEASURED.position + np.array([LEASH_M, 0.0, 0.0]))
 
 
 def test_two_keys_at_a_time_move_both_axes() -> None:

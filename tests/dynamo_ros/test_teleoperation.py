@@ -48,7 +48,12 @@ def test_nothing_is_commanded_before_the_first_target(contract: Contract) -> Non
 def test_nothing_engages_without_a_wish_for_the_gripper(contract: Contract, pose: Pose) -> None:
     teleop = Teleoperation(contract)
     teleop.observe(MEASURED, 0)
+    assert not teleop.lacks_gripper(5 * PERIOD_NS)
     assert drive(teleop, pose, 1, 5) == [None] * 5
+    assert teleop.lacks_gripper(5 * PERIOD_NS)
+    assert not teleop.lacks_gripper(100 * PERIOD_NS)
+    teleop.wish(0.0)
+    assert not teleop.lacks_gripper(5 * PERIOD_NS)
 
 
 def test_the_first_command_is_near_the_measured_joints_however_far_the_target(
@@ -112,6 +117,24 @@ def test_a_clock_that_runs_backwards_lets_go(contract: Contract, pose: Pose) -> 
     drive(teleop, pose, 100, 10)
     teleop.observe(MEASURED, 5 * PERIOD_NS)
     assert teleop.engagement == "idle"
+
+
+@pytest.mark.parametrize(
+    ("back", "engagement", "silent"), [(3, "engaged", 0), (100, "idle", 40), (100, "idle", 0)]
+)
+def test_a_reading_from_before_neither_jolts_the_arm_nor_leaves_it_at_speed(
+    contract: Contract, pose: Pose, back: int, engagement: str, silent: int
+) -> None:
+    teleop = engaged(contract)
+    moving = drive(teleop, shifted(pose, z=0.2), 200, 15)
+    joints = [MEASURED] * 3 + [command.joints for command in moving if command is not None]
+    teleop.observe(joints[-1], (215 - back) * PERIOD_NS)
+    assert teleop.engagement == engagement
+    following = drive(teleop, None, 215, silent)
+    following += drive(teleop, shifted(pose, z=0.2), 215 + silent, 20)
+    joints += [command.joints for command in following if command is not None]
+    assert following[-1] is not None
+    assert audit(contract, joints).violations == ()
 
 
 def test_a_stop_lasts_until_it_is_rearmed(contract: Contract, pose: Pose) -> None:

@@ -7,8 +7,9 @@ from scipy.spatial.transform import Rotation
 from dynamo_policies.contract import Contract
 from dynamo_policies.observation import Pose
 from dynamo_ros.core.commander import Commander
+from dynamo_ros.core.jogging import LEASH_M, LEASH_RAD
 from dynamo_ros.core.teleoperation import Teleoperation
-from dynamo_ros.core.twist_input import LASTS_NS, LEASH_M, LEASH_RAD, TwistError, TwistInput
+from dynamo_ros.core.twist_input import LASTS_NS, TwistError, TwistInput
 
 MEASURED = np.array([0.0, -0.4, 0.0, 0.9, 0.0, 1.3, 0.0])
 PERIOD_NS = 20_000_000

@@ -47,18 +47,16 @@ class ModeCall(NamedTuple):
     joint: int | None = None  # `id` of services that have one
 
 
-ENTER = (
-    ModeCall("motion_enable", ENABLE, ALL_JOINTS),
-    ModeCall("set_mode", GUIDED_MODE),
-    ModeCall("set_state", READY),
-)
+ENTER_MODE = ModeCall("set_mode", GUIDED_MODE)
+ENTER = (ModeCall("motion_enable", ENABLE, ALL_JOINTS), ENTER_MODE, ModeCall("set_state", READY))
 
 
 class FreeDrive:
     """Says which call is next; ends up free, off or failed, with the reason.
 
     Errors of the arm are never cleared here: the cause is for a person to look at. What fails on the way in
-    is followed by one attempt at the way out.
+    is followed by one attempt at the way out. Where the way out fails, or an error ends it, the arm may still
+    be in hand guiding; `end` then tries again.
     """
 
     def __init__(self, *, return_mode: int = 1) -> None:
@@ -67,6 +65,7 @@ class FreeDrive:
         self._asked: ModeCall | None = None  # without an answer yet
         self._asked_ns = self._free_ns = 0
         self._failure: str | None = None
+        self._guided = False  # whether the arm may be in hand guiding by what was called here
         self.state: State = "off"
         self.reason = ""
 
@@ -80,9 +79,9 @@ class FreeDrive:
 
     def end(self, reason: str) -> None:
         """Go back, from wherever it is."""
-        if self.state in ("entering", "free"):
+        if self.state in ("entering", "free") or (self.state == "failed" and self._guided):
             self._go("leaving", self._leave)
-            self.reason = reason
+            self.reason, self._failure = reason, None
 
     def due(self, now_ns: int) -> ModeCall | None:
         """Return the call to make now, once; None while an answer is waited for."""
@@ -93,6 +92,7 @@ class FreeDrive:
         if not self._queue:
             return None
         self._asked, self._asked_ns = self._queue.pop(0), now_ns
+        self._guided |= self._asked == ENTER_MODE
         return self._asked
 
     def answered(self, call: ModeCall, code: int, message: str, now_ns: int) -> None:
@@ -108,6 +108,8 @@ class FreeDrive:
 
     def observe(self, *, mode: int, error: int, now_ns: int) -> None:
         """Take what the arm reports about itself."""
+        if self.state == "failed" and mode != GUIDED_MODE and now_ns - self._asked_ns >= SETTLE_S * 1e9:
+            self._guided = False
         if self.state != "free" or now_ns - self._free_ns < SETTLE_S * 1e9:
             return
         if error != 0:
@@ -121,7 +123,9 @@ class FreeDrive:
     def _arrive(self, now_ns: int) -> None:
         if self.state == "entering":
             self.state, self.reason, self._free_ns = "free", "", now_ns
-        elif self._failure is not None:
+            return
+        self._guided = False
+        if self._failure is not None:
             self._end_failed(self._failure)
         else:
             self.state = "off"

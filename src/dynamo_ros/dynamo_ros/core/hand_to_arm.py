@@ -72,9 +72,9 @@ class HandToArm:
 
     It begins paused. A pinch of thumb and middle or ring finger engages, and pauses again; so does the
     headset's pause stream going Low to High, and Low. Engaging starts at the tool's measured pose. Lost
-    tracking pauses: no message for `stale_s`, or a jump. While the hand's place in the room is not sent (the
-    headset's mode for fingers only) there is no target. A pinch of thumb and pinky toggles the gripper while
-    engaged; as it was last told it stays.
+    tracking pauses: no message for `stale_s`, also of the hand whose pinches would pause, or a jump. While
+    the hand's place in the room is not sent (the headset's mode for fingers only) there is no target. A pinch
+    of thumb and pinky toggles the gripper while engaged; as it was last told it stays.
     """
 
     def __init__(self, settings: HandArmSettings) -> None:
@@ -87,6 +87,7 @@ class HandToArm:
         self._scale = settings.high_scale
         self._level: Level | None = None
         self._heard_ns: int | None = None  # None: not tracked
+        self._gesture_ns: int | None = None  # the same of the hand whose pinches decide
         self._place: tuple[FloatArray, FloatArray] | None = None  # wrist and axes
         self._anchor: _Anchor | None = None
         self._target: Pose | None = None
@@ -107,6 +108,7 @@ class HandToArm:
 
     def gesture(self, hand: Hand, now_ns: int) -> None:
         """Take the hand whose pinches decide: the same, or the other where fingers move a robot's hand."""
+        self._gesture_ns = now_ns
         pinched = self._pinches.finger(tip_gaps(hand.points), now_ns)
         if pinched in PAUSE_FINGERS:
             if self.engaged:
@@ -131,12 +133,14 @@ class HandToArm:
         self._level = level
 
     def check(self, now_ns: int) -> None:
-        """Pause if nothing was heard of the hand for too long."""
-        if self._heard_ns is None:
-            return
-        age_ns = now_ns - self._heard_ns
-        if not 0 <= age_ns <= self._settings.stale_s * 1e9:
-            self._lose(f"no hand for {age_ns / 1e9:.2f} s")
+        """Pause if nothing was heard of a hand for too long."""
+        if self._heard_ns is not None and self._is_stale(self._heard_ns, now_ns):
+            self._lose(f"no hand for {(now_ns - self._heard_ns) / 1e9:.2f} s")
+        if self._gesture_ns is not None and self._is_stale(self._gesture_ns, now_ns):
+            if self.engaged:
+                self._stop(f"no hand that could pause for {(now_ns - self._gesture_ns) / 1e9:.2f} s")
+            self._gesture_ns = None
+            self._pinches.forget()
 
     def step(self, measured: Pose, now_ns: int, *, gripper_closed: bool = False) -> Target | None:
         """Return the target for `now_ns`, None while paused.
@@ -151,6 +155,9 @@ class HandToArm:
             self._anchor, self._target = _Anchor(*self._place, begin), begin
         assert self._target is not None
         return Target(self._target, self._gripper.step(measured_closed=gripper_closed))
+
+    def _is_stale(self, heard_ns: int, now_ns: int) -> bool:
+        return not 0 <= now_ns - heard_ns <= self._settings.stale_s * 1e9
 
     def _engage(self) -> None:
         if self._heard_ns is None:
@@ -191,7 +198,3 @@ class HandToArm:
         turned = self._turn_map * Rotation.from_matrix(anchor.axes.T @ axes) * self._turn_map.inv()
         quaternion = (turned * Rotation.from_quat(anchor.pose.quaternion)).as_quat()
         return Pose(anchor.pose.position + moved, quaternion)
-
-
-def _is_square(axes: FloatArray) -> bool:
-    return axes.shape == (9,) and np.allclose(axes.reshape(3, 3) @ axes.reshape(3, 3).T, np.eye(3))

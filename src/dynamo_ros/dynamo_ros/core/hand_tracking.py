@@ -35,6 +35,7 @@ MOST_BYTES = 8192
 FARTHEST_M = 100.0
 # A hand whose knuckles are nearer than this to the wrist, or to a line, was not tracked.
 SMALLEST_M = 0.005
+LONGEST_NUMBER = 32  # characters; the pattern's time grows with their square
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 
 
@@ -113,9 +114,13 @@ def _text(message: bytes) -> str:
 
 def _point(triple: str) -> list[float]:
     numbers = [number.strip() for number in triple.split(",")]
-    if len(numbers) != 3 or not all(NUMBER.fullmatch(number) for number in numbers):
+    if len(numbers) != 3 or not all(map(_is_number, numbers)):
         raise HandMessageError(f"{_short(triple)} is not a point x,y,z")
     return [float(number) for number in numbers]
+
+
+def _is_number(text: str) -> bool:
+    return len(text) <= LONGEST_NUMBER and NUMBER.fullmatch(text) is not None
 
 
 def _check_palm(points: FloatArray) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from dynamo_policies.errors import UnknownNameError
 from dynamo_policies.observation import Pose, Target
 from dynamo_policies.sinks import GripperSink
-from dynamo_ros.core.jogging import jogged
+from dynamo_ros.core.jogging import jogged, leashed
 from dynamo_ros.core.toggle import GripperToggle
 
 FloatArray = npt.NDArray[np.float64]
@@ -72,7 +72,8 @@ class JoyMapping:
     """Integrates a device's deflection into a target, as long as its deadman button is held.
 
     Pressing the deadman starts at the tool's measured pose, so that nothing jumps; without it there is no
-    target. `speed_m_s` and `turn_rad_s` are those of full deflection.
+    target. The target stays near the measured tool (`jogging.LEASH_M`), so that an arm that can't follow
+    stops with the device. `speed_m_s` and `turn_rad_s` are those of full deflection.
     """
 
     def __init__(self, layout: JoyLayout, *, speed_m_s: float, turn_rad_s: float) -> None:
@@ -103,18 +104,19 @@ class JoyMapping:
             return None
         if self._pose is None:
             self._pose, self._stepped_ns = measured, now_ns
-        self._pose = self._moved(self._pose, now_ns)
+        self._pose = leashed(self._moved(self._pose, now_ns), measured)
         self._stepped_ns = now_ns
         return Target(self._pose, self._gripper.step(measured_closed=gripper_closed))
 
     def _holds_deadman(self, now_ns: int) -> bool:
         silence_s = self._layout.silence_s
-        gone = silence_s is not None and now_ns - self._heard_ns > silence_s * 1e9
-        return self._deadman and not gone
+        heard = silence_s is None or 0 <= now_ns - self._heard_ns <= silence_s * 1e9
+        return self._deadman and heard
 
     def _moved(self, pose: Pose, now_ns: int) -> Pose:
-        still = now_ns - self._heard_ns > MOTION_SILENCE_NS
-        step = np.zeros(6) if still else self._deflection * (now_ns - self._stepped_ns) / 1e9
+        heard = 0 <= now_ns - self._heard_ns <= MOTION_SILENCE_NS
+        elapsed_s = max(0, now_ns - self._stepped_ns) / 1e9 if heard else 0.0
+        step = self._deflection * elapsed_s
         return jogged(pose, step[:3] * self._speed, step[3:] * self._turn)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dynamo_policies.observation import Pose, Target
-from dynamo_ros.core.jogging import jogged
+from dynamo_ros.core.jogging import jogged, leashed
 from dynamo_ros.core.toggle import GripperToggle
 
 FloatArray = npt.NDArray[np.float64]
@@ -46,9 +46,9 @@ class KeyboardMapping:
     """Integrates held keys into a target; the repetition of keys is the deadman.
 
     `silence_s` after the last key there is no target and nothing moves, whether the key was released, the
-    terminal hangs or the connection is lost. The next key starts at the tool's measured pose. The gripper
-    stays as it was last told. Because a terminal waits before it repeats a key, a held key moves a little,
-    pauses, and goes on.
+    terminal hangs or the connection is lost. The next key starts at the tool's measured pose. The target
+    stays near the measured tool (`jogging.LEASH_M`). The gripper stays as it was last told. Because a
+    terminal waits before it repeats a key, a held key moves a little, pauses, and goes on.
     """
 
     def __init__(self, *, speed_m_s: float, turn_rad_s: float, silence_s: float = SILENCE_S) -> None:
@@ -81,7 +81,7 @@ class KeyboardMapping:
             return None
         if self._pose is None:
             self._pose, self._stepped_ns = measured, now_ns
-        self._pose = self._moved(self._pose, now_ns)
+        self._pose = leashed(self._moved(self._pose, now_ns), measured)
         self._stepped_ns = now_ns
         return Target(self._pose, self._gripper.step(measured_closed=gripper_closed))
 

@@ -58,7 +58,8 @@ class Kinesthetic:
 
     def commanded(self) -> None:
         """Take note that someone commanded the arm."""
-        self.drive.end("the arm was commanded while it was hand-guided")
+        if self.drive.state in ("entering", "free"):
+            self.drive.end("the arm was commanded while it was hand-guided")
 
     def step(self, now_ns: int) -> Label | None:
         """Return the label for `now_ns`, None unless the arm is free and speaks."""

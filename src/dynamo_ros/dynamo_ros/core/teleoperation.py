@@ -18,6 +18,8 @@ SILENCE_NS = 250_000_000
 # Between two readings no arm gets farther than this: the xArm's own limit is 4 rad/s (xArm SDK), a reading
 # may be off by a little. Farther means that the arm was put elsewhere, as a simulated station's reset does.
 JUMP_RAD, JUMP_RAD_S = 0.1, 4.0
+# A reading stamped by less than this before the one at hand comes late; by more, a clock was set back.
+LATE_NS = 1_000_000_000
 # A jog lasts this long without the next; that of MoveIt Servo.
 JOG_NS = 100_000_000
 # A target is aimed at for one interval between targets ahead, within these bounds.
@@ -29,7 +31,8 @@ class Teleoperation:
 
     The first target engages: the arm starts at its measured pose and moves to the target no faster than the
     contract allows. When targets stop for `silence_ns` the arm holds, and the next target engages again. When
-    the arm jumps, nothing is commanded until the next target.
+    the arm jumps, nothing is commanded until the next target; when a clock was set back, nothing but what
+    brings it to rest.
     """
 
     def __init__(self, contract: Contract, *, silence_ns: int = SILENCE_NS) -> None:
@@ -40,6 +43,7 @@ class Teleoperation:
         # A robot without a gripper waits for no wish of one.
         self._gripper = None if contract.gripper is not None else 0.0
         self._target_ns: int | None = None
+        self._ignored_ns: int | None = None  # when a target came that had to wait for the gripper's
         self.engagement: Engagement = "idle"
         self.yields = False  # whether somebody else commands the arm, so that no target engages
 
@@ -59,10 +63,15 @@ class Teleoperation:
         return None if self._measured is None else self._commander.forward(self._measured)
 
     def observe(self, joints: npt.ArrayLike, stamp_ns: int) -> None:
-        """Take note of the measured joints (J,) rad."""
+        """Take note of the measured joints (J,) rad; of those that come late, none."""
         measured = np.asarray(joints, np.float64)
+        back_ns = 0 if self._measured is None else self._measured_ns - stamp_ns
+        if 0 < back_ns < LATE_NS:
+            return
         if self._has_jumped(measured, stamp_ns):
             self.let_go()
+        elif back_ns > 0:
+            self._come_to_rest()
         self._measured, self._measured_ns = measured, stamp_ns
         self._commander.observe(measured, stamp_ns)
 
@@ -70,8 +79,16 @@ class Teleoperation:
         """Take the gripper's target, 0 open to 1 closed; nothing engages before the first one."""
         self._gripper = gripper
 
+    def lacks_gripper(self, now_ns: int) -> bool:
+        """Return whether targets come that move nothing for want of one for the gripper."""
+        if self._gripper is not None or self._ignored_ns is None:
+            return False
+        return now_ns - self._ignored_ns <= self._silence_ns
+
     def aim(self, pose: Pose, now_ns: int) -> None:
         """Take the tool's target that arrived at `now_ns`; engage if that has not been done."""
+        if self._gripper is None:
+            self._ignored_ns = now_ns
         if self._gripper is None or not self._engage(now_ns):
             return
         interval_ns = self._period_ns if self._target_ns is None else now_ns - self._target_ns
@@ -96,6 +113,8 @@ class Teleoperation:
 
     def jog(self, velocity_rad_s: npt.ArrayLike, now_ns: int) -> None:
         """Take joint velocities (J,) rad/s that arrived at `now_ns`; engage if that has not been done."""
+        if self._gripper is None:
+            self._ignored_ns = now_ns
         if self._gripper is None or not self._engage(now_ns):
             return
         self._target_ns = now_ns
@@ -131,6 +150,12 @@ class Teleoperation:
         self.engagement, self._target_ns = "idle", None
         return self._commander.finish()
 
+    def _come_to_rest(self) -> None:
+        """End in such a way that the next steps brake; the next target engages anew."""
+        self.engagement, self._target_ns = "idle", None
+        if self.stopped is None:
+            self._commander.clear()
+
     def _engage(self, now_ns: int) -> bool:
         if self._measured is None or self.stopped is not None or self.yields:
             return False
@@ -142,6 +167,5 @@ class Teleoperation:
     def _has_jumped(self, measured: FloatArray, stamp_ns: int) -> bool:
         if self._measured is None:
             return False
-        elapsed_ns = stamp_ns - self._measured_ns
-        reachable = JUMP_RAD + JUMP_RAD_S * elapsed_ns / 1e9
-        return elapsed_ns < 0 or float(np.abs(measured - self._measured).max()) > reachable
+        reachable = JUMP_RAD + JUMP_RAD_S * max(0, stamp_ns - self._measured_ns) / 1e9
+        return float(np.abs(measured - self._measured).max()) > reachable

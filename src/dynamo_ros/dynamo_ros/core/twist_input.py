@@ -9,14 +9,13 @@ from scipy.spatial.transform import Rotation
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.observation import Pose
-from dynamo_ros.core.steps import pose_after, pose_way, shorten
+from dynamo_ros.core.jogging import leashed
+from dynamo_ros.core.steps import pose_after, shorten
 
 FloatArray = npt.NDArray[np.float64]
 
 # A twist lasts this long without the next; that of MoveIt Servo.
 LASTS_NS = 100_000_000
-# The target is never farther from the measured tool: at a limit of the workspace it does not run away.
-LEASH_M, LEASH_RAD = 0.1, 0.5
 
 
 class TwistError(DynamoError):
@@ -67,7 +66,7 @@ class TwistInput:
             return None
         if self._pose is None:
             self._pose, self._stepped_ns = measured, now_ns
-        self._pose = _leashed(self._moved(self._pose, now_ns), measured)
+        self._pose = leashed(self._moved(self._pose, now_ns), measured)
         self._stepped_ns = now_ns
         return self._pose
 
@@ -76,8 +75,3 @@ class TwistInput:
         to_base = Rotation.from_quat(pose.quaternion) if self._in_tool else Rotation.identity()
         way = to_base.apply(np.array([self._linear, self._angular])) * elapsed_s
         return pose_after(pose, way.ravel())
-
-
-def _leashed(pose: Pose, measured: Pose) -> Pose:
-    way = pose_way(measured, pose)
-    return pose_after(measured, np.concatenate([shorten(way[:3], LEASH_M), shorten(way[3:], LEASH_RAD)]))

@@ -35,7 +35,7 @@ class CommandPublisher:
 
     def __init__(self, node: Node, contract: Contract) -> None:
         self._node = node
-        self._prepared = self._halted = False
+        self._prepared = self._halted = self._sent = False
         self._pose_stream = action_stream(contract, PoseStream)
         self._target_pose = node.create_publisher(PoseStamped, self._pose_stream.topic, COMMANDS)
         self._bus = RosBus(node)
@@ -67,8 +67,15 @@ class CommandPublisher:
             self._arm.halt()
         self._halted = stopped
 
+    def end_velocity(self) -> None:
+        """Let no velocity go on by itself after the last command, which did not brake."""
+        if self._sent:
+            self._arm.release()
+        self._sent = False
+
     def publish(self, command: ArmCommand, stamp_ns: int) -> None:
         """Send `command`, given for `stamp_ns`; nothing is waited for."""
+        self._sent = True
         self._arm.send(command, stamp_ns)
         if self._hand is not None and command.hand is not None:
             self._hand.publish(command.hand.tolist(), stamp_ns)

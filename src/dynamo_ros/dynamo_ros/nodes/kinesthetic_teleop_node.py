@@ -87,7 +87,9 @@ class KinestheticTeleopNode(Node):
 
     def _end(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self.end("asked for by ~/end")
-        response.success = True
+        drive = self._teaching.drive
+        response.success = drive.state != "failed"
+        response.message = f"hand guiding: {drive.state}" + (f", {drive.reason}" if drive.reason else "")
         return response
 
     def _step(self) -> None:

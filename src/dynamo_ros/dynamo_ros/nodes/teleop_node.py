@@ -40,7 +40,7 @@ class TeleopNode(Node):
         self._hand_stream = contract.hand_stream
         measured = [name for name in (contract.arm_stream, contract.hand_stream) if name is not None]
         self._joints = JointReader(self, contract, measured, self._observe)
-        self._authority, self._pressed = AuthorityTopic(self), False
+        self._authority, self._pressed, self._commanded = AuthorityTopic(self), False, False
         self._person = PersonIn(self, contract, self._teleoperation)
         self._twists = TwistIn(self, contract, self._teleoperation)
         self.create_subscription(JointJog, JOG_TOPIC, self._jog, COMMANDS)
@@ -77,6 +77,7 @@ class TeleopNode(Node):
         self._yield()
         ready = self._can_command(stamp_ns)
         command = self._teleoperation.step(stamp_ns) if ready else None
+        self._commanded = command is not None
         stopped = self._teleoperation.stopped
         if command is not None and self._teleoperation.may_send(command, self._now_ns()):
             self._commands.publish(command, stamp_ns)
@@ -84,10 +85,15 @@ class TeleopNode(Node):
             # A driver with a fault takes no more commands, so none is waited for.
             braking = ready and self._teleoperation.moving
             self._commands.rest(stopped=stopped is not None and not braking)
+            if self._teleoperation.engagement == "idle" and not braking:
+                self._commands.end_velocity()
         engaged = self._teleoperation.engagement != "idle" and stopped is None
         self._authority.tell("person" if engaged else "nobody")
         if stopped is not None and was_stopped is None:
             self.get_logger().error(f"stopped: {stopped.text}; call ~/rearm to go on")
+        if self._teleoperation.lacks_gripper(stamp_ns):
+            text = f"nothing moves before the first target for the gripper, on {GRIPPER_TOPIC}"
+            self.get_logger().warning(text, throttle_duration_sec=2.0, skip_first=True)
 
     def _yield(self) -> None:
         """Let go while another node commands: an inference node follows a person's targets itself."""
@@ -122,6 +128,9 @@ class TeleopNode(Node):
     def _rearm(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self._pressed:
             response.message = f"the e-stop on {self._estop_topic} is still pressed"
+            return response
+        if self._teleoperation.stopped is not None and self._commanded:
+            response.message = "the arm is still coming to rest; ask again"
             return response
         self._teleoperation.rearm()
         self._commands.prepare()
