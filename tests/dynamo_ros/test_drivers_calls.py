@@ -70,6 +70,16 @@ def test_what_a_stop_sends_waits_for_nothing(service: FakeService, calls: Latest
     assert service.requests == [1, 3, 4, 5]
 
 
+def test_what_waits_can_be_dropped(service: FakeService, calls: LatestCall[int]) -> None:
+    for wish in (1, 2):
+        calls.offer(wish, wish * MS)
+    calls.drop()
+    service.answer()
+    assert (service.requests, calls.dropped) == ([1], 1)
+    calls.offer(3, 3 * MS)
+    assert service.requests == [1, 3]
+
+
 def test_one_refusal_is_counted_and_lasting_ones_are_a_failure(
     service: FakeService, calls: LatestCall[int]
 ) -> None:

@@ -203,6 +203,23 @@ def test_a_fault_disables_too() -> None:
     assert bench.requests("clean_error") == []
 
 
+@pytest.mark.parametrize("end", ["halt", "release"])
+@pytest.mark.parametrize(
+    ("kind", "name"), [("servo_j", "set_servo_angle_j"), ("ee_vel", "vc_set_cartesian_velocity")]
+)
+def test_no_motion_that_waited_is_sent_after_the_end(kind: str, name: str, end: str) -> None:
+    bench = Bench(kitchen(kind))
+    assert bench.prepare()
+    service = bench.bus.services[f"/xarm/{name}"]
+    service.prompt = False
+    for _ in range(3):
+        bench.send(START + 0.01)
+    bench.report(bench.mode, 4, err=31)  # the call in flight is not answered yet
+    getattr(bench.driver, end)()
+    service.answer()
+    assert len(service.requests) == 1
+
+
 def test_without_the_vendors_package_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("xarm_msgs", "xarm_msgs.srv"):
         monkeypatch.setitem(sys.modules, name, None)

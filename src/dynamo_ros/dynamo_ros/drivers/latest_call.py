@@ -53,6 +53,11 @@ class LatestCall(Generic[W]):
         self._now_ns = now_ns
         self._fly(wish)
 
+    def drop(self) -> None:
+        """Forget what waits: nothing follows the call in flight but what is offered or pressed anew."""
+        self.dropped += self._waiting is not None
+        self._waiting = None
+
     def failure(self) -> str:
         """Return why calls have failed for longer than `patience_ns`, an empty text if they have not."""
         lasting = self._failing_ns is not None and self._now_ns - self._failing_ns >= self._patience_ns

@@ -101,6 +101,7 @@ class XarmDriver(Generic[A]):
 
     def release(self) -> None:
         """Send nothing more; a velocity ends."""
+        self.calls.drop()
 
     def halt(self) -> None:
         """Stop as the contract says; from a disabled arm only `prepare` leads out."""

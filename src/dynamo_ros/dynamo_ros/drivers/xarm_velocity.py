@@ -21,6 +21,7 @@ class VelocityDriver(XarmDriver[A]):
 
     def release(self) -> None:
         """End the velocity; if that call is lost, the arm ends it after `duration_s`."""
+        super().release()
         self._forget()
         if self._preparation.state == "ready":
             self.calls.press(None, self._now_ns)
