@@ -20,6 +20,7 @@ from dynamo_policies.errors import DynamoError
 from dynamo_ros.core.again import Again
 from dynamo_ros.core.runner import Runner, RunnerError
 from dynamo_ros.nodes.authority import AuthorityTopic
+from dynamo_ros.nodes.beginning import Beginning
 from dynamo_ros.nodes.bundle_parameters import FIXED, declare_bundle, declare_shadow, load_declared
 from dynamo_ros.nodes.commands import bring_to_rest
 from dynamo_ros.nodes.health import HealthPublisher
@@ -32,8 +33,6 @@ from dynamo_ros.nodes.spin import run
 
 HEALTH_PERIOD_S = 1.0
 AUTOSTART_PERIOD_S, PREPARE_PERIOD_S = 0.2, 0.05
-# Inference takes a fraction of a second; what has not come by then hangs.
-THINK_S = 5.0
 SWITCH_S = 2e-4
 AGAIN_NS = 500_000_000
 
@@ -84,8 +83,9 @@ class InferenceNode(ManagedNode):
             self._runner = None
             return FAILED
         self._parts, self._commands, self._worker = parts, parts.commands, parts.worker
-        self._due, self._timing, self._ticked_ns = False, parts.timing, 0
-        self._again = Again(self._runner, lambda _now_ns: self._begin(runner), patience_ns=AGAIN_NS)
+        self._beginning = Beginning(self, runner, parts, self._authority, shadow=self._shadow)
+        self._timing, self._ticked_ns = parts.timing, 0
+        self._again = Again(runner, lambda _now_ns: self._beginning.begin(self._task()), patience_ns=AGAIN_NS)
         self._preparing = self.create_timer(PREPARE_PERIOD_S, self._prepare, clock=self._steady)
         self.get_logger().info(f"bundle {bundle.digest[:12]} for {', '.join(bundle.tasks)}")
         if silent := self._runner.silent_gates:
@@ -99,7 +99,7 @@ class InferenceNode(ManagedNode):
         try:
             self._parts.streams.hand_on()
             self._parts.graph.require()
-            self._begin(self._runner)
+            self._beginning.begin(self._task())
         except DynamoError as error:
             self.get_logger().error(str(error))
             return FAILED
@@ -136,29 +136,6 @@ class InferenceNode(ManagedNode):
         self._forget()
         super().destroy_node()
 
-    def _begin(self, runner: Runner) -> None:
-        """Begin an episode; DynamoError where something is against it."""
-        if not self._commands.ready(self._now_ns()):
-            why = self._commands.fault()
-            raise RunnerError(f"{why}; then call ~/rearm" if why else "the arm's driver is not ready yet")
-        if rival := self._rival():
-            raise RunnerError(f"can't begin: {rival}")
-        self._worker.settle(THINK_S)
-        # One moment for all: while the first action is thought of, no message is read.
-        stamp_ns = self._now_ns()
-        first = self._worker.think(runner, runner.preview(self._task(), stamp_ns), THINK_S)
-        if not self._shadow:  # whose arm is wherever another one takes it
-            runner.check_first(first, stamp_ns)
-        runner.begin(self._task(), stamp_ns)
-        self._ticked_ns = now_ns(self._steady)
-        self._authority.tell(runner.authority)
-
-    def _rival(self) -> str:
-        """Return who else moves the arm by a policy, if somebody does; teleoperation lets go by itself."""
-        other = self._authority.other
-        rules = other is not None and other.holder == "policy"
-        return f"a policy moves the arm through {other.node}" if other is not None and rules else ""
-
     def _tick(self) -> None:
         assert self._runner is not None
         self._parts.streams.hand_on()
@@ -166,7 +143,7 @@ class InferenceNode(ManagedNode):
         stamp_ns, steady_ns = both_ns(self.get_clock(), self._steady)
         if not self.get_parameter("use_sim_time").value:
             self._look_at_clocks(self._runner, stamp_ns, steady_ns)
-        if self._runner.running and (rival := self._rival()):
+        if self._runner.running and (rival := self._beginning.rival):
             self._runner.stop(rival, kind="authority")
         if self._shadow:
             self._again.step(stamp_ns)
@@ -182,7 +159,7 @@ class InferenceNode(ManagedNode):
             # A driver with a fault takes no more commands, so none is waited for.
             braking = ready and self._runner.moving
             self._commands.rest(stopped=self._runner.stopped is not None and not braking)
-        self._authority.tell(self._runner.authority)
+        self._authority.tell(self._beginning.holder)
         self._health.tell_stop(self._runner.stopped)
 
     def _later_ns(self, stamp_ns: int, steady_ns: int) -> int:
@@ -195,7 +172,8 @@ class InferenceNode(ManagedNode):
         """Tell the runner the time by both clocks; stop where this process stood still for too long."""
         runner.compare_clocks(stamp_ns, steady_ns)
         runner.timings.tick(runner.contract.arm.period_ns)
-        stood_s, self._ticked_ns = (steady_ns - self._ticked_ns) / 1e9, steady_ns
+        stood_s = (steady_ns - max(self._ticked_ns, self._beginning.begun_ns)) / 1e9
+        self._ticked_ns = steady_ns
         if runner.running and stood_s > runner.contract.arm.stale_stop_s:
             runner.stop(f"this process stood still for {stood_s:.1f} s", kind="stale")
 
@@ -210,18 +188,14 @@ class InferenceNode(ManagedNode):
         ready = self._commands.ready(stamp_ns)
         if fault := self._commands.fault():
             runner.stop(fault, kind="driver")
-        elif ready and self._due:
-            self._due = False
-            try:
-                self._begin(runner)
-            except DynamoError as error:
-                runner.stop(str(error))
+        elif ready:
+            self._beginning.proceed(self._task())
         return ready
 
     def _end_episode(self) -> None:
         if self._runner is None or not self._active:
             return
-        self._active = False
+        self._active = self._beginning.waits = False
         if self._command_timer is not None:
             self.destroy_timer(self._command_timer)
         period_ns = self._runner.contract.arm.period_ns
@@ -249,30 +223,14 @@ class InferenceNode(ManagedNode):
         if self._runner is None:
             response.message = "not configured"
             return response
-        if refusal := self._not_yet(self._runner):
-            response.message = refusal
-            return response
         try:
-            self._runner.rearm()
-            self._commands.prepare()
-            self._due = self._active and not self._commands.ready(self._now_ns())
-            if self._active and not self._due:
-                self._begin(self._runner)
+            response.message = self._beginning.rearm(self._task(), active=self._active)
         except DynamoError as error:
-            self._runner.stop(str(error))
             response.message = str(error)
             return response
-        response.message = "the arm's driver is made ready first" if self._due else ""
         self._health.tell_stop(self._runner.stopped)
         response.success = True
         return response
-
-    def _not_yet(self, runner: Runner) -> str:
-        """Return why nothing may be re-armed now; an empty text where it may."""
-        if runner.running:
-            return "nothing is stopped"
-        braking = runner.moving and self._commands.ready(self._now_ns())
-        return "the arm has to come to rest first" if braking else ""
 
     def _stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self._runner is None:

@@ -1,0 +1,113 @@
+"""How an episode begins: where the arm is, when its driver is ready, and when nobody else moves it."""
+
+from __future__ import annotations
+
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.node import Node
+
+from dynamo_policies.errors import DynamoError
+from dynamo_ros.core.runner import Runner, RunnerError
+from dynamo_ros.core.takeover import Holder
+from dynamo_ros.nodes.authority import AuthorityTopic
+from dynamo_ros.nodes.inference_parts import Parts
+from dynamo_ros.nodes.messages import now_ns
+from dynamo_ros.nodes.shadow import NoAuthority
+
+# Inference takes a fraction of a second; what has not come by then hangs.
+THINK_S = 5.0
+
+
+class Beginning:
+    """Begins episodes of `runner`: at once, or as soon as what keeps it waiting is over.
+
+    A policy elsewhere is a reason against it. A person elsewhere lets go when this node says that it wants
+    the arm, and brings it to rest; that is waited for.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        runner: Runner,
+        parts: Parts,
+        authority: AuthorityTopic | NoAuthority,
+        *,
+        shadow: bool,
+    ) -> None:
+        self._clock, self._steady = node.get_clock(), Clock(clock_type=ClockType.STEADY_TIME)
+        self._runner, self._commands, self._worker = runner, parts.commands, parts.worker
+        self._authority, self._shadow = authority, shadow
+        self.waits = False
+        self.begun_ns = 0  # when the last one began, by a steady clock
+
+    @property
+    def rival(self) -> str:
+        """Who else moves the arm by a policy; an empty text where nobody does."""
+        other = self._authority.other
+        rules = other is not None and other.holder == "policy"
+        return f"a policy moves the arm through {other.node}" if other is not None and rules else ""
+
+    @property
+    def holder(self) -> Holder:
+        """Whom to name as the one who moves the arm, or is about to."""
+        return "policy" if self.waits and self._person_elsewhere else self._runner.authority
+
+    def begin(self, task: str) -> None:
+        """Begin an episode of `task`, or wait; DynamoError where something is against it."""
+        if not self._commands.ready(now_ns(self._clock)):
+            why = self._commands.fault()
+            raise RunnerError(f"{why}; then call ~/rearm" if why else "the arm's driver is not ready yet")
+        if self.rival:
+            raise RunnerError(f"can't begin: {self.rival}")
+        self.waits = self._person_elsewhere
+        if not self.waits:
+            self._begin(task)
+        self._authority.tell(self.holder)
+
+    def rearm(self, task: str, *, active: bool) -> str:
+        """Clear a stop, and begin anew if `active`; return what is waited for, an empty text for nothing.
+
+        Raises:
+            DynamoError: nothing is stopped, the arm has not come to rest, or something is against it.
+        """
+        if self._runner.running:
+            raise RunnerError("nothing is stopped")
+        if self._runner.moving and self._commands.ready(now_ns(self._clock)):
+            raise RunnerError("the arm has to come to rest first")
+        try:
+            self._runner.rearm()
+            self._commands.prepare()
+            self.waits = active and not self._commands.ready(now_ns(self._clock))
+            if active and not self.waits:
+                self.begin(task)
+        except DynamoError as error:
+            self._runner.stop(str(error))
+            raise
+        if not self.waits:
+            return ""
+        return "a person lets go first" if self._person_elsewhere else "the arm's driver is made ready first"
+
+    def proceed(self, task: str) -> None:
+        """Begin if that was waited for and nobody moves the arm any more; stop where it can't be."""
+        if not self.waits or self._person_elsewhere:
+            return
+        self.waits = False
+        try:
+            self.begin(task)
+        except DynamoError as error:
+            self._runner.stop(str(error))
+
+    @property
+    def _person_elsewhere(self) -> bool:
+        other = self._authority.other
+        return other is not None and other.holder == "person"
+
+    def _begin(self, task: str) -> None:
+        self._worker.settle(THINK_S)
+        # One moment for all: while the first action is thought of, no message is read.
+        stamp_ns = now_ns(self._clock)
+        first = self._worker.think(self._runner, self._runner.preview(task, stamp_ns), THINK_S)
+        if not self._shadow:  # whose arm is wherever another one takes it
+            self._runner.check_first(first, stamp_ns)
+        self._runner.begin(task, stamp_ns)
+        self.begun_ns = now_ns(self._steady)
