@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import yaml
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
+from rosbags.typesys import TypesysError
 
 from dynamo_policies.mcap_writer import Group, McapFile
 from dynamo_ros.core.bag_topics import (
@@ -68,8 +70,9 @@ def open_bag(folder: Path, topics: Sequence[Topic], settings: StorageSettings) -
         if settings.storage == "sqlite3":
             return SqliteBag(folder, topics)
         return McapBag(folder, topics, settings)
-    except OSError as error:
-        raise RecordingError(f"can't write to {folder.parent}: {error.strerror}") from error
+    except (OSError, sqlite3.Error, WriterError, TypesysError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RecordingError(f"can't write to {folder.parent}: {reason}") from error
 
 
 class McapBag:

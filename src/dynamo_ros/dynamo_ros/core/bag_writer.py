@@ -10,13 +10,13 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import sqlite3
 import threading
 import time
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -25,7 +25,7 @@ from dynamo_ros.core.bag_files import BagFile, Item, open_bag
 from dynamo_ros.core.bag_topics import RecordingError, Topic
 from dynamo_ros.core.jpeg import JpegEncoder
 from dynamo_ros.core.storage_settings import StorageSettings
-from dynamo_ros.core.syncing import Syncer
+from dynamo_ros.core.syncing import Syncer, sync_path
 
 __all__ = ["BagWriter", "Item", "RecordingError", "Topic"]
 
@@ -35,7 +35,7 @@ FLUSH_S = 0.25
 SYNC_S, SYNC_BYTES = 1.0, 64 << 20
 # The thread looks into the queue this often, or when so much waits: waking it for each message costs more.
 LOOK_S, WAKE_BYTES = 0.05, 8 << 20
-JOIN_S = 60.0
+JOIN_S, OPEN_S = 60.0, 20.0
 DISK_ERRORS = (OSError, sqlite3.Error)
 
 
@@ -44,7 +44,8 @@ class BagWriter:
 
     A failing disk stops the thread; `error` then says why. What was written before stays in the hidden
     folder, and `dynamo_policies.repair` makes a bag of it. `full` says that the disk's reserve is reached:
-    the bag should be finished, which still works.
+    the bag should be finished, which still works. `refused` counts the images of each topic that could not be
+    made JPEGs, `refusal` says why.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class BagWriter:
         """
         self.accepted = self.accepted_bytes = self.waiting_bytes = 0
         self.written = self.written_bytes = self.safe = 0  # `safe` ones outlive this process.
-        self.error = self.full = self.refused = ""
+        self.error = self.full = self.refusal = ""
         self.done = threading.Event()
         self._path, self._topics, self._settings = path, tuple(topics), settings
         self._part = path.parent / f".{path.name}.part"
@@ -74,21 +75,25 @@ class BagWriter:
             raise RecordingError(
                 f"{path if path.exists() else self._part} exists already; choose another name"
             )
-        self._custom, self._ending, self._unwanted = dict(custom), False, False
+        self._about, self._ending, self._unwanted = dict(custom), False, False
+        self._custom: Callable[[], Mapping[str, str]] = lambda: self._about
         self._jpegs, self._jpeg = dict(jpegs or {}), JpegEncoder(settings.jpeg_quality)
+        self.refused = Counter(dict.fromkeys(self._jpegs, 0))  # never grows while others sum it up
         self._hashes = {topic.name: hashlib.sha256() for topic in topics} if settings.hashes else {}
         self._queue: deque[Item] = deque()
-        self._unsynced = 0
+        self._unsynced, self._placed = 0, False
         self._flushed_s = self._synced_s = time.monotonic()
         self._changed = threading.Condition()
         self._opened = threading.Event()
-        self._refusal: RecordingError | None = None
         # sqlite3 wants to be opened by the thread that writes.
         self._thread = threading.Thread(target=self._live, name=f"write {path.name}", daemon=True)
         self._thread.start()
-        self._opened.wait()
-        if self._refusal is not None:
-            raise self._refusal
+        if not self._opened.wait(OPEN_S):
+            self._unwanted = True
+            self._tell_to_end()
+            raise RecordingError(f"the disk of {path.parent} opened no bag within {OPEN_S:g} s")
+        if self.error:
+            raise RecordingError(self.error)
 
     def put(self, item: Item) -> bool:
         """Queue `item`; False if too much waits already. An item that is alone always fits."""
@@ -104,17 +109,18 @@ class BagWriter:
                 self._changed.notify()
             return True
 
-    def end(self, custom: Mapping[str, str]) -> None:
-        """Let the thread write out the queue, complete the bag with `custom` and set `done`."""
-        self._custom = dict(custom)
+    def end(self, custom: Callable[[], Mapping[str, str]]) -> None:
+        """Let the thread write out the queue, complete the bag with what `custom` returns, set `done`."""
+        self._custom = custom
         self._tell_to_end()
 
-    def wait(self) -> Path:
-        """Wait for the end and return where the bag is; see `error`."""
+    def wait(self) -> tuple[Path, str]:
+        """Wait for the end and return where the bag is, and why that is not its place, empty where it is."""
         self._thread.join(JOIN_S)
-        if self._thread.is_alive():
-            self.error = f"the disk of {self._part} did not take the rest within {JOIN_S:g} s"
-        return self._part if self.error else self._path
+        error = self.error
+        if self._thread.is_alive():  # It may still come to its end.
+            error = error or f"the disk of {self._part} did not take the rest within {JOIN_S:g} s"
+        return self._part if error else self._path, error
 
     def discard(self) -> None:
         """Stop and delete what was written."""
@@ -123,6 +129,7 @@ class BagWriter:
             self._unwanted = True
         self._tell_to_end()
         self._thread.join(JOIN_S)
+        shutil.rmtree(self._part, ignore_errors=True)  # A disk that failed has ended the thread before.
 
     def _tell_to_end(self) -> None:
         with self._changed:
@@ -130,30 +137,39 @@ class BagWriter:
             self._changed.notify()
 
     def _live(self) -> None:
-        """Write until the end; what the thread does from its first moment to its last."""
+        """What the thread does from its first moment to its last; nobody waits for it in vain."""
+        foreseen = False
+        try:
+            self._write_bag()
+            foreseen = True
+        finally:  # Python prints what was not foreseen.
+            if not foreseen:
+                self.error = self.error or f"the thread that writes {self._bag} ended unexpectedly"
+            self._opened.set()
+            self.done.set()
+
+    def _write_bag(self) -> None:
         try:
             bag = open_bag(self._bag, self._topics, self._settings)
             about = self._write_about()
         except (RecordingError, OSError) as error:
-            self._refusal = RecordingError(str(error))
-            self._opened.set()
+            self.error = str(error)
             return
         self._opened.set()
         with about:  # Closing it gives its lock back.
             self._write_all(bag)
             self._conclude(bag)
-        self.done.set()
 
     def _write_about(self) -> TextIO:
         """Put down what `repair` needs should this process die, and hold a lock that says it has not."""
         about = (self._part / ABOUT).open("w")
         fcntl.flock(about, fcntl.LOCK_EX)
-        json.dump(self._custom, about)
+        json.dump(self._about, about)
         about.flush()
         return about
 
     def _write_all(self, bag: BagFile) -> None:
-        syncer = Syncer(bag.sync, DISK_ERRORS, name=f"sync {self._path.name}")
+        syncer = Syncer(partial(self._sync, bag), DISK_ERRORS, name=f"sync {self._path.name}")
         try:
             while (batch := self._take()) is not None:
                 for item in batch:
@@ -180,7 +196,8 @@ class BagWriter:
             try:
                 data = self._jpeg.encode(item.data)
             except RecordingError as error:
-                self.refused = str(error)
+                self.refused[item.topic] += 1
+                self.refusal = str(error)
                 self._took(size)
                 return
             item = Item(self._jpegs[item.topic], data, item.receive_ns, item.publish_ns)
@@ -208,6 +225,14 @@ class BagWriter:
         if syncer.error is not None:
             raise syncer.error
 
+    def _sync(self, bag: BagFile) -> None:
+        """Wait until what was written is on the disk; at first also the folders in which it is found."""
+        if not self._placed:
+            for path in (self._part / ABOUT, self._bag, self._part, self._path.parent):
+                sync_path(path)
+            self._placed = True
+        bag.sync()
+
     def _look_for_room(self) -> None:
         free = shutil.disk_usage(self._part).free
         if free < self._settings.reserve_bytes:
@@ -230,23 +255,14 @@ class BagWriter:
 
     def _complete(self, bag: BagFile) -> None:
         hashes = {topic: digest.hexdigest() for topic, digest in self._hashes.items()}
-        bag.finish({**self._custom, **({"stream_hashes": json.dumps(hashes)} if hashes else {})})
+        bag.finish({**self._custom(), **({"stream_hashes": json.dumps(hashes)} if hashes else {})})
         for file in (*self._bag.iterdir(), self._bag):
-            _sync(file)
+            sync_path(file)
         self._bag.rename(self._path)
         (self._part / ABOUT).unlink()
         self._part.rmdir()
-        _sync(self._path.parent)
+        sync_path(self._path.parent)
 
 
 def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
-
-
-def _sync(path: Path) -> None:
-    """Wait until the file or folder `path` is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

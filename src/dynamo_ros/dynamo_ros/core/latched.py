@@ -11,10 +11,14 @@ LARGEST = 64
 
 
 class Latched:
-    """Keeps the distinct messages of latched topics, the newest ones of each."""
+    """Keeps the distinct messages of latched topics.
+
+    A topic on which more is said than is kept is a stream: of that the newest message alone holds.
+    """
 
     def __init__(self, topics: Collection[str]) -> None:
         self._said: dict[str, dict[bytes, Item]] = {topic: {} for topic in topics}
+        self._streams: set[str] = set()
 
     def topics(self, topics: Collection[str]) -> None:
         """From now on keep those of `topics`, and what is known of them already."""
@@ -26,9 +30,11 @@ class Latched:
         if said is None:
             return
         said.pop(item.data, None)
+        if len(said) >= LARGEST:
+            self._streams.add(item.topic)
+        if item.topic in self._streams:
+            said.clear()
         said[item.data] = item
-        while len(said) > LARGEST:
-            del said[next(iter(said))]
 
     @property
     def items(self) -> list[Item]:

@@ -16,8 +16,13 @@ from dynamo_ros.core.preroll import PreRoll
 class Listening:
     """Knows the topics that are recorded, what never came of them, and what an episode begins with."""
 
-    def __init__(self, contract: Contract, topics: Sequence[Topic], *, preroll_s: float) -> None:
-        self._heard, self._preroll, self._latched = Heard(contract), PreRoll(preroll_s), Latched(())
+    def __init__(
+        self, contract: Contract, topics: Sequence[Topic], *, preroll_s: float, preroll_bytes: int
+    ) -> None:
+        self._heard, self._latched = Heard(contract), Latched(())
+        self._preroll = PreRoll(preroll_s, preroll_bytes)
+        # What goes stale is not said once, however it is offered.
+        self._stale = {stream.topic for stream in contract.streams.values() if stream.max_age_ns is not None}
         self._gaps: dict[str, SequenceGaps] = {}
         self.topics: dict[str, Topic] = {}
         self.listen(topics)
@@ -30,7 +35,8 @@ class Listening:
     def listen(self, topics: Sequence[Topic]) -> None:
         """Hear `topics` as well, with what is now known of them."""
         self.topics |= {topic.name: topic for topic in topics}
-        self._latched.topics([name for name, topic in self.topics.items() if topic.latched])
+        latched = {name for name, topic in self.topics.items() if topic.latched}
+        self._latched.topics(sorted(latched - self._stale))
         for name in self.topics:
             self._gaps.setdefault(name, SequenceGaps())
 
@@ -49,6 +55,10 @@ class Listening:
     def keep(self, item: Item) -> None:
         """Keep a message that came between episodes, for the beginning of the next one."""
         self._preroll.push(item)
+
+    def lacking_s(self, now_ns: int) -> float:
+        """Return how many of the last seconds before `now_ns` are not kept, as they have too many bytes."""
+        return self._preroll.lacking_s(now_ns)
 
     def beginning(self, now_ns: int) -> list[Item]:
         """Return what was said before an episode and holds during it, then the last seconds before it."""

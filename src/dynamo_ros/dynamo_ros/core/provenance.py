@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dynamo_ros.core.bag_topics import RecordingError
 
-LARGEST_CALIBRATION = 1 << 20
+LARGEST_CALIBRATION = 1 << 20  # of all files together
 GIT_S = 5.0
 
 
@@ -24,12 +24,17 @@ def provenance(*, robot_serial: str, calibration: Sequence[str], source: Path) -
     empty where there is none.
 
     Raises:
-        RecordingError: a calibration file can't be read, is larger than 1 MiB or no text.
+        RecordingError: a calibration file can't be read or is no text, or they are larger than 1 MiB.
     """
-    files = [_calibration(Path(path).expanduser()) for path in calibration]
+    files = json.dumps([_calibration(Path(path).expanduser()) for path in calibration])
+    if len(files) > LARGEST_CALIBRATION:  # A bag's metadata of more than 4 MiB is not read.
+        raise RecordingError(
+            f"the calibration files {', '.join(calibration)} make {len(files)} bytes of JSON; "
+            f"at most {LARGEST_CALIBRATION} are stored"
+        )
     return {
         "robot_serial": robot_serial,
-        "calibration": json.dumps(files),
+        "calibration": files,
         "git_revision": git_revision(source),
     }
 
@@ -56,10 +61,6 @@ def _calibration(path: Path) -> dict[str, str]:
         content = path.read_bytes()
     except OSError as error:
         raise RecordingError(f"calibration file {path} can't be read: {error.strerror}") from error
-    if len(content) > LARGEST_CALIBRATION:
-        raise RecordingError(
-            f"calibration file {path} has {len(content)} bytes; at most {LARGEST_CALIBRATION} are stored"
-        )
     try:
         text = content.decode()
     except UnicodeDecodeError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +9,8 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.errors import DynamoError
 from dynamo_ros.core.bag_files import Item
 from dynamo_ros.core.bag_places import check_room, next_path
+from dynamo_ros.core.episode_events import EVENTS, moment
+from dynamo_ros.core.episode_summary import check_outcome
 from dynamo_ros.core.listening import Listening
 from dynamo_ros.core.recorder_status import RecorderStatus
 from dynamo_ros.core.recording import (
@@ -17,7 +18,6 @@ from dynamo_ros.core.recording import (
     EpisodeWriter,
     RecordingError,
     Topic,
-    check_outcome,
     topics_of,
 )
 from dynamo_ros.core.recording_plan import RecordingPlan
@@ -25,8 +25,6 @@ from dynamo_ros.core.saved_episodes import Ending, SavedEpisodes
 from dynamo_ros.core.storage_settings import StorageSettings
 
 __all__ = ["EVENTS", "Ending", "Recorder", "RecorderStatus"]
-
-EVENTS = Topic("/recorder/events", "std_msgs/msg/String")
 
 
 class Recorder:
@@ -51,10 +49,16 @@ class Recorder:
         self._contract, self._folder = contract, folder
         self._versions, self._origin = versions, dict(origin or {})
         self._settings, self.plan = settings or StorageSettings(), plan or RecordingPlan({}, {})
-        self._listening = Listening(contract, (*topics_of(contract), *extras), preroll_s=preroll_s)
+        self._listening = Listening(
+            contract,
+            (*topics_of(contract), *extras),
+            preroll_s=preroll_s,
+            preroll_bytes=self._settings.queue_bytes // 2,  # The queue takes it at once, and what comes.
+        )
         self._writer: EpisodeWriter | None = None
         self._path, self._started_ns = folder, 0
-        self._task = self._marked = self._noted = self.failure = ""
+        self._task = self._marked = self._noted = self.failure = self.warning = ""
+        self._discarded = ""  # the task of the last episode, where that was discarded
         self._asked: tuple[str, str] = ("", "")  # operator and note of the last episode
         self._saved = SavedEpisodes(self.plan)
 
@@ -114,11 +118,7 @@ class Recorder:
         if self._writer is not None:
             raise RecordingError(f"{self._path.name} is being recorded; stop or discard it first")
         task = task or self._planned()
-        self._contract.task(task)
-        if self._listening.silent:
-            raise RecordingError(f"nothing has come yet from {', '.join(self._listening.silent)}")
-        check_room(self._folder, self._settings.reserve_bytes)
-        path = next_path(self._folder, task)
+        path = self._place(task)
         self._writer = EpisodeWriter(
             path,
             self._contract,
@@ -131,7 +131,10 @@ class Recorder:
             settings=self._settings,
         )
         self._task, self._path, self._started_ns, self.failure = task, path, now_ns, ""
-        self._marked, self._noted, self._asked = "", "", (operator, note)
+        self._marked, self._noted, self._asked, self._discarded = "", "", (operator, note), ""
+        self.warning = ""
+        if lacking_s := self._listening.lacking_s(now_ns):
+            self.warning = f"{lacking_s:.2f} s of the pre-roll are missing: half of queue_mb held no more"
         for item in self._listening.beginning(now_ns):
             self._write(item)
         return path
@@ -154,8 +157,7 @@ class Recorder:
     def moment(self, text: str, now_ns: int) -> None:
         """Mark this moment in the bag, as JSON in a std_msgs/String on `/recorder/events`."""
         self._recording("mark a moment of")
-        event = json.dumps({"event": "moment", "text": text, "stamp_ns": now_ns})
-        self._write(Item(EVENTS.name, _string_cdr(event), now_ns, now_ns))
+        self._write(moment(text, now_ns))
 
     def mark(self, outcome: str, note: str = "") -> Path:
         """Say how the episode goes, or how the last one went, and return its bag.
@@ -168,6 +170,8 @@ class Recorder:
         if self._writer is not None:
             self._marked, self._noted = outcome, _joined(self._noted, note)
             return self._path
+        if self._discarded:
+            raise RecordingError("nothing to mark: the last episode was discarded")
         return self._saved.mark(outcome, note)
 
     def end(self, outcome: str = "", note: str = "") -> Ending:
@@ -185,35 +189,47 @@ class Recorder:
         return self._saved.add(self._task, outcome, writer)
 
     def stop(self, outcome: str = "", note: str = "") -> EpisodeSummary:
-        """End the episode and wait until its bag is complete."""
+        """End the episode and wait until its bag is complete; `tend` will still tell of it."""
         summary = self.end(outcome, note).summary()
-        self.tend()
+        self._saved.collect()
         return summary
 
     def discard(self) -> Path:
         """End the episode, delete what was written and return where it would have been."""
         writer = self._recording("discard")
         writer.discard()
-        self._writer = None
+        self._writer, self._discarded = None, self._task
         self._listening.forget_the_last_seconds()
         return self._path
 
     def redo(self, now_ns: int) -> Path:
-        """Discard the episode, or set the last one aside, and start the same task again."""
-        task = self._task
+        """Discard the episode, or set the last one aside, and start the same task again.
+
+        Raises:
+            RecordingError: there was none, or it can't be started or set aside; see `start`.
+        """
         if self._writer is not None:
             self.discard()
-        else:
-            task = self._saved.set_last_aside()
+        task = self._discarded or self._saved.last_task()
+        self._place(task)  # before a good episode is set aside
+        if not self._discarded:
+            self._saved.set_last_aside()
         operator, note = self._asked
         return self.start(task, now_ns, operator=operator, note=note)
 
     def tend(self) -> list[EpisodeSummary]:
-        """Return the episodes that are complete since the last call; end one that has no room left."""
-        if self._writer is not None and self._writer.full:
-            self.failure = self._writer.full
-            self.end("", f"ended as the disk is full: {self._writer.full}")
+        """Return the episodes that are complete since the last call; end one that the disk takes no more of.
+
+        `failure` then says why.
+        """
+        if self._writer is not None and (self._writer.full or self._writer.error):
+            self.failure = self._writer.error or self._writer.full
+            self.end("", f"ended as the disk {'failed' if self._writer.error else 'is full'}: {self.failure}")
         return self._saved.completed()
+
+    def settled(self, wait_s: float) -> bool:
+        """Return whether no episode is being completed; else that waits for one, at most so long."""
+        return self._saved.settled(wait_s)
 
     def finish(self) -> None:
         """Wait until all ended episodes are complete."""
@@ -223,6 +239,14 @@ class Recorder:
         if not self.plan.next_task:
             raise RecordingError("no task was given, and the session plan has none left")
         return self.plan.next_task
+
+    def _place(self, task: str) -> Path:
+        """Return where an episode of `task` would go now; see `start` for the errors."""
+        self._contract.task(task)
+        if self._listening.silent:
+            raise RecordingError(f"nothing has come yet from {', '.join(self._listening.silent)}")
+        check_room(self._folder, self._settings.reserve_bytes)
+        return next_path(self._folder, task)
 
     def _recording(self, verb: str) -> EpisodeWriter:
         if self._writer is None:
@@ -243,9 +267,3 @@ class Recorder:
 
 def _joined(*notes: str) -> str:
     return "; ".join(note for note in notes if note)
-
-
-def _string_cdr(text: str) -> bytes:
-    """Return a std_msgs/String, little-endian CDR."""
-    encoded = text.encode() + b"\0"
-    return b"\0\1\0\0" + len(encoded).to_bytes(4, "little") + encoded

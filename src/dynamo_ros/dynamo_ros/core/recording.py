@@ -4,48 +4,25 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from dynamo_policies.contract import Contract
 from dynamo_policies.episode_quality import QualityMeter
 from dynamo_policies.errors import UnknownNameError
 from dynamo_policies.streams import COLOURS, ImageStream, Stream
-from dynamo_policies.verdict import KEY, Verdict, judge, to_json
+from dynamo_policies.verdict import KEY, Reason, Verdict, judge, to_json
 from dynamo_ros.core.bag_files import Item
 from dynamo_ros.core.bag_topics import COMPRESSED_IMAGE, IMAGE, RecordingError, Topic
 from dynamo_ros.core.bag_writer import BagWriter
+from dynamo_ros.core.episode_summary import EpisodeSummary, check_outcome
 from dynamo_ros.core.provenance import software_versions
 from dynamo_ros.core.storage_settings import StorageSettings
 
 __all__ = ["EpisodeSummary", "EpisodeWriter", "Item", "RecordingError", "Topic", "topics_of"]
 
-OUTCOMES = ("success", "failure", "unknown")
 COMPRESSED = "/compressed"  # How image_transport names what it makes of a topic.
-
-
-class EpisodeSummary(NamedTuple):
-    """What became of an episode. Where `error` is not empty, `path` holds what was written before it."""
-
-    path: Path
-    messages: int
-    dropped: int
-    bytes: int  # payload
-    seconds: float  # from the first message to the last
-    error: str
-    outcome: str = "unknown"
-    verdict: Verdict | None = None
-
-    @property
-    def colour(self) -> str:
-        """The verdict's colour, empty where there is none."""
-        return "" if self.verdict is None else self.verdict.colour
-
-    @property
-    def remark(self) -> str:
-        """What a person should know: why it failed, else the verdict with its reasons."""
-        return self.error or str(self.verdict or "")
 
 
 def topics_of(contract: Contract) -> tuple[Topic, ...]:
@@ -54,12 +31,6 @@ def topics_of(contract: Contract) -> tuple[Topic, ...]:
     return tuple(
         Topic(stream.topic, stream.type, stream.reliability, stream.depth) for stream in streams.values()
     )
-
-
-def check_outcome(outcome: str) -> None:
-    """Raise UnknownNameError unless `outcome` is one."""
-    if outcome not in OUTCOMES:
-        raise UnknownNameError("outcome", outcome, OUTCOMES)
 
 
 class EpisodeWriter:
@@ -121,7 +92,7 @@ class EpisodeWriter:
     @property
     def dropped(self) -> int:
         """Messages published or received but not written so far."""
-        return self._dropped.total()
+        return self._dropped.total() + self._bag.refused.total()
 
     @property
     def payload_bytes(self) -> int:
@@ -147,6 +118,11 @@ class EpisodeWriter:
     def full(self) -> str:
         """Why the episode should end now, as the disk has little room left; else empty."""
         return self._bag.full
+
+    @property
+    def error(self) -> str:
+        """Why nothing more can be written, else empty."""
+        return self._bag.error
 
     @property
     def done(self) -> bool:
@@ -190,14 +166,7 @@ class EpisodeWriter:
         """
         check_outcome(outcome)
         self._outcome = outcome
-        ending = {
-            "outcome": outcome,
-            "note": "; ".join(text for text in (self._custom["note"], note) if text),
-            "dropped": json.dumps(dict(self._dropped)),
-            "started_ns": str(self._first_ns or 0),
-            KEY: self._judge(),
-        }
-        self._bag.end({**self._custom, **ending})
+        self._bag.end(partial(self._ending, note))
 
     def wait(self, seconds: float) -> None:
         """Wait until the bag is complete or has failed, at most so long."""
@@ -208,15 +177,14 @@ class EpisodeWriter:
 
         A disk that failed is told in the summary's `error`.
         """
-        bag, path = self._bag, self._bag.wait()
-        lost = bag.accepted - bag.written
+        bag, (path, error) = self._bag, self._bag.wait()
         return EpisodeSummary(
             path,
             bag.written,
-            self.dropped + lost,
+            self._dropped.total() + bag.accepted - bag.written,
             bag.written_bytes,
             self.seconds,
-            bag.error or bag.refused,
+            error,
             self._outcome,
             self._verdict,
         )
@@ -226,15 +194,30 @@ class EpisodeWriter:
         self.end(outcome, note)
         return self.summary()
 
-    def _judge(self) -> str:
-        """Come to a verdict on what was written and return it as it is stored."""
-        quality = self._meter.report()
-        self._verdict = judge(self._contract, quality, self._dropped)
-        return to_json(self._verdict, quality)
-
     def discard(self) -> None:
         """Stop and delete what was written."""
         self._bag.discard()
+
+    def _ending(self, note: str) -> dict[str, str]:
+        """Return the custom data of the whole episode; the writing thread asks when all is written."""
+        quality = self._meter.report()
+        verdict = judge(self._contract, quality, self._dropped)
+        if refused := tuple(self._refused()):
+            verdict = Verdict("red", (*refused, *verdict.reasons))
+        self._verdict = verdict
+        return {
+            **self._custom,
+            "outcome": self._outcome,
+            "note": "; ".join(text for text in (self._custom["note"], note) if text),
+            "dropped": json.dumps(dict(self._dropped + self._bag.refused)),
+            "started_ns": str(self._first_ns or 0),
+            KEY: to_json(verdict, quality),
+        }
+
+    def _refused(self) -> Iterator[Reason]:
+        for name, stream in self._contract.cameras.items():
+            if count := self._bag.refused[stream.topic]:
+                yield Reason("red", name, f"{count} images were not stored: {self._bag.refusal}")
 
 
 def _jpegs(contract: Contract) -> dict[str, str]:

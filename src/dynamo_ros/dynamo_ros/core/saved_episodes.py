@@ -37,6 +37,7 @@ class SavedEpisodes:
         self.last: EpisodeSummary | None = None
         self._plan, self._task = plan, ""  # of `last`
         self._endings: deque[Ending] = deque()
+        self._untold: list[EpisodeSummary] = []
 
     @property
     def saving(self) -> int:
@@ -52,12 +53,25 @@ class SavedEpisodes:
 
     def completed(self) -> list[EpisodeSummary]:
         """Return those that are complete since the last call."""
-        done = []
+        self.collect()
+        told, self._untold = self._untold, []
+        return told
+
+    def collect(self) -> None:
+        """Take note of those that are complete; `completed` will tell of them."""
         while self._endings and self._endings[0].done:
             ending = self._endings.popleft()
-            done.append(ending.summary())
-            self.last, self._task = done[-1], ending.task
-        return done
+            self.last, self._task = ending.summary(), ending.task
+            self._untold.append(self.last)
+            if self.last.error:  # There is no bag that could count.
+                self._plan.count(ending.task, ending.outcome, -1)
+
+    def settled(self, wait_s: float) -> bool:
+        """Return whether none is being completed; else that waits for one, at most so long."""
+        going_on = next((ending for ending in self._endings if not ending.done), None)
+        if going_on is not None:
+            going_on.wait(wait_s)
+        return going_on is None
 
     def finish(self) -> None:
         """Wait until all are complete."""
@@ -71,27 +85,34 @@ class SavedEpisodes:
             RecordingError: there is none, or the disk refuses.
         """
         last = self._last("mark")
+        if last.error:
+            raise RecordingError(f"nothing to mark: the last episode was not saved: {last.error}")
         annotate(last.path, {"outcome": outcome}, note=note)
         self._plan.count(self._task, last.outcome, -1)
         self._plan.count(self._task, outcome)
         self.last = last._replace(outcome=outcome)
         return last.path
 
-    def set_last_aside(self) -> str:
-        """Hide the last one, as if it had not been, and return its task.
+    def last_task(self) -> str:
+        """Return the task of the last one, whether it was saved or not; RecordingError if there is none."""
+        self._last("redo")
+        return self._task
+
+    def set_last_aside(self) -> None:
+        """Hide the last one, as if it had not been; what is left of one that failed stays for `repair`.
 
         Raises:
             RecordingError: there is none, or the disk refuses.
         """
         last = self._last("redo")
-        set_aside(last.path)
-        self._plan.count(self._task, last.outcome, -1)
+        if not last.error:
+            set_aside(last.path)
+            self._plan.count(self._task, last.outcome, -1)
         self.last = None
-        return self._task
 
     def _last(self, verb: str) -> EpisodeSummary:
         self.finish()
-        self.completed()
-        if self.last is None or self.last.error:
+        self.collect()
+        if self.last is None:
             raise RecordingError(f"nothing to {verb}: no episode was recorded")
         return self.last

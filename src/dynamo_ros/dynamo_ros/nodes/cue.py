@@ -15,12 +15,16 @@ BELLS: Mapping[str, int] = {
     "unknown": 3,
     "discard": 3,
     "refused": 4,
+    "failed": 4,
     "moment": 1,
 }
 
 
 class Cue:
-    """Rings the terminal's bell: once at the start, twice for a success, thrice for any other end."""
+    """Rings the terminal's bell: once at the start, twice for a success, thrice for any other end.
+
+    Four times say that something did not go as asked: `refused`, or `failed` where the disk ended an episode.
+    """
 
     def __init__(self, kind: str) -> None:
         """`kind`: bell (heard, and shown), text (shown alone) or none.

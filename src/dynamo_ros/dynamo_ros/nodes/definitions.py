@@ -1,4 +1,4 @@
-"""Definitions of message types that ROS 2 Jazzy does not ship: what a bag needs to be read elsewhere."""
+"""Message types by name: their classes, and definitions of those that ROS 2 Jazzy does not ship, for bags."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_path
+from rosidl_runtime_py.utilities import get_message
 
 from dynamo_policies.storage import typestore
 from dynamo_ros.core.bag_topics import RecordingError
@@ -16,6 +17,19 @@ PRIMITIVES = {
     *("bool", "byte", "char", "float32", "float64", "string", "wstring"),
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
 }
+
+
+def message_class(type_name: str) -> type:
+    """Return the class of a message type.
+
+    Raises:
+        RecordingError: no package installed has it.
+    """
+    try:
+        found: type = get_message(type_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise RecordingError(f"type {type_name!r} is not installed here: {error}") from error
+    return found
 
 
 def definition_of(type_name: str) -> str | None:
@@ -50,7 +64,7 @@ def _text(name: str) -> str:
 def _share(package: str) -> Path:
     try:
         return get_package_share_path(package)
-    except PackageNotFoundError as error:
+    except (PackageNotFoundError, ValueError) as error:
         raise RecordingError(
             f"package {package!r} is not installed here, so its types are not known"
         ) from error

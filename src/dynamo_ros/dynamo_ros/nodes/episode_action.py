@@ -59,9 +59,9 @@ class EpisodeAction:
         if longest and status.seconds >= longest:
             self._end("", TIMED_OUT)
 
-    def discarded(self, why: str) -> None:
-        """Answer that there is no bag."""
-        if self._goal is not None:
+    def discarded(self, path: Path | None, why: str) -> None:
+        """Answer that there is no bag, if `path` is where the goal's would have been."""
+        if self._goal is not None and path == self._path:
             self._answer(RecordEpisode.Result(message=f"discarded: {why}"))
 
     def close(self) -> None:

@@ -78,16 +78,15 @@ class EpisodeControl:
 
     def discard(self) -> str:
         """End the episode and delete what was written."""
-        name = self._recorder.discard().name
-        self._cue.give("discard", name)
-        self._action.discarded(name)
-        return name
+        path = self._recorder.discard()
+        self._cue.give("discard", path.name)
+        self._action.discarded(path, path.name)
+        return path.name
 
     def redo(self) -> str:
         """Discard the episode, or set the last one aside, and start the same task again."""
         self._check_active()
-        if self._recorder.recording:
-            self._action.discarded("begun again")
+        self._action.discarded(self._recorder.status(0).path, "begun again")
         return self._started(str(self._recorder.redo(self._now_ns())))
 
     def moment(self, text: str) -> None:
@@ -97,7 +96,10 @@ class EpisodeControl:
 
     def tend(self) -> list[EpisodeSummary]:
         """End what has lasted long enough, and return the episodes that are complete since the last call."""
+        before = self._recorder.recording
         ended = self._recorder.tend()
+        if before != self._recorder.recording or any(summary.error for summary in ended):
+            self._cue.give("failed", self._recorder.failure)  # Nobody asked for that.
         self._action.tend(ended)
         return ended
 
@@ -126,7 +128,8 @@ class EpisodeControl:
             response.message = self._refused(error)
             return response
         while not ending.done:
-            ending.wait(WAIT_S)
+            if not self._recorder.recording:  # Else messages come all the time: none may wait for an old bag.
+                ending.wait(WAIT_S)
             await Turn()
         summary = ending.summary()
         response.success, response.message = not summary.error, summary.remark
@@ -137,17 +140,26 @@ class EpisodeControl:
     def _discard(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         return self._answer(response, lambda: f"{self.discard()} discarded")
 
-    def _mark(self, request: MarkEpisode.Request, response: MarkEpisode.Response) -> MarkEpisode.Response:
+    async def _mark(
+        self, request: MarkEpisode.Request, response: MarkEpisode.Response
+    ) -> MarkEpisode.Response:
+        await self._last_saved()
         return self._answer(response, lambda: str(self._recorder.mark(request.outcome, request.note)))
 
     def _moment(self, request: MarkMoment.Request, response: MarkMoment.Response) -> MarkMoment.Response:
         return self._answer(response, lambda: self.moment(request.text) or "")
 
-    def _redo(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    async def _redo(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        await self._last_saved()
         return self._answer(response, self.redo)
 
     def _next(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         return self._answer(response, lambda: self.start(""))
+
+    async def _last_saved(self) -> None:
+        """Let other callbacks run until what is said of the last episode can be done without waiting."""
+        while not self._recorder.recording and not self._recorder.settled(WAIT_S):
+            await Turn()
 
     def _answer(self, response: Any, deed: Callable[[], str]) -> Any:
         """Return the response that tells what came of `deed`."""
@@ -162,6 +174,8 @@ class EpisodeControl:
     def _started(self, path: str) -> str:
         self.refusal = ""
         self._cue.give("start", path)
+        if self._recorder.warning:
+            self._node.get_logger().warning(self._recorder.warning)
         return path
 
     def _refused(self, error: DynamoError) -> str:

@@ -19,7 +19,9 @@ from dynamo_ros.drivers.terminal import Terminal
 from dynamo_ros.nodes.spin import run
 
 LOOK_S = 0.05
-HELP = "space start · s success · f failure · d discard · r redo · m mark this moment · Ctrl-C ends"
+HELP = "space start · s success · f failure · d y discard · r y redo · m mark this moment · Ctrl-C ends"
+# These may delete an episode, and keys for the robot may go astray: they want a key that moves nothing.
+ASKED, YES = ("discard", "redo"), "y"
 
 
 class EpisodeKeys(Node):
@@ -43,7 +45,7 @@ class EpisodeKeys(Node):
             "redo": (self.create_client(Trigger, "/recorder/redo"), Trigger.Request()),
             "moment": (self.create_client(MarkMoment, "/recorder/moment"), MarkMoment.Request(text="key")),
         }
-        self._next = ""
+        self._next = self._asked = ""
         self.create_subscription(RecorderState, "/recorder/state", self._show, 10)
         self.create_timer(LOOK_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(HELP)
@@ -55,7 +57,11 @@ class EpisodeKeys(Node):
 
     def _look(self) -> None:
         for key in self._terminal.read():
-            if (action := KEYS.get(key)) is not None:
+            action, self._asked = self._asked if key == YES else KEYS.get(key, ""), ""
+            if action in ASKED and key != YES:
+                self._asked = action
+                self.get_logger().info(f"{action} this episode? {YES} does it, any other key does not")
+            elif action:
                 self._call(action)
 
     def _call(self, action: str) -> None:

@@ -25,7 +25,7 @@ from dynamo_ros.core.recording_plan import load_plan
 from dynamo_ros.core.storage_settings import StorageSettings
 from dynamo_ros.locations import find_contract
 from dynamo_ros.nodes.cue import Cue
-from dynamo_ros.nodes.definitions import definition_of
+from dynamo_ros.nodes.definitions import definition_of, message_class
 from dynamo_ros.nodes.episode_control import EpisodeControl
 from dynamo_ros.nodes.lifecycle import FAILED, ManagedNode
 from dynamo_ros.nodes.receive_times import ReceiveTimes
@@ -43,6 +43,7 @@ TEXTS = {
     "joy": "/joy",
     "cue": "none",
 }
+EXTRA = re.compile(r"(/[A-Za-z_]\w*)+:[a-z]\w*/msg/[A-Z]\w*", re.ASCII)
 LISTS = ("extras", "extra_topics", "calibration", "buttons")
 
 
@@ -113,6 +114,8 @@ class RecorderNode(ManagedNode):
         """Make everything from the parameters; DynamoError if they are not possible."""
         contract, folder = find_contract(self.text("contract")), Path(self.text("out")).expanduser()
         self._named = [*topics_of(contract), *map(_extra, self._list("extras"))]
+        for topic in self._named:
+            message_class(topic.type)  # An error now, not at the first publisher.
         self._patterns = [_pattern(text) for text in self._list("extra_topics")]
         buttons, cue = EpisodeButtons(self._list("buttons")), Cue(self.text("cue"))
         self._recorder = recorder = self._make_recorder(contract, folder)
@@ -173,7 +176,9 @@ class RecorderNode(ManagedNode):
             self.get_logger().info(_told(summary))
 
     def _watch(self) -> None:
-        if not self._recorder.recording:
+        if self._recorder.recording:
+            self._subscriptions_of_topics.recount()
+        else:
             self._look_around()
         self._subscriptions_of_topics.adapt(self._recorder.topics)
         self._state.publish(self._control.refusal)
@@ -186,8 +191,9 @@ class RecorderNode(ManagedNode):
 
     def _interrupt(self) -> None:
         if self._recorder is not None and self._recorder.recording:
-            summary = self._recorder.stop("", "interrupted")
-            self.get_logger().warning(f"interrupted; {_told(summary)}")
+            self.get_logger().warning("interrupted; how the episode went is not known")
+            self._recorder.stop("", "interrupted")
+            self._tend()
 
     def _forget(self) -> None:
         if self._recorder is None:
@@ -209,9 +215,9 @@ class RecorderNode(ManagedNode):
 
 def _extra(text: str) -> Topic:
     """Return the topic that `TOPIC:TYPE` names, with the definition of its type for the bag."""
-    name, _, type_name = text.partition(":")
-    if not name.startswith("/") or len(type_name.split("/")) != 3:
+    if EXTRA.fullmatch(text) is None:
         raise RecordingError(f"extra {text!r} is not of the form /topic:package/msg/Type")
+    name, _, type_name = text.partition(":")
     return Topic(name, type_name, definition=definition_of(type_name))
 
 

@@ -18,10 +18,9 @@ from rclpy.qos import (
 )
 from rclpy.subscription import Subscription
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
-from rosidl_runtime_py.utilities import get_message
 
 from dynamo_ros.core.bag_topics import ENDLESS, RecordingError, Topic
-from dynamo_ros.nodes.definitions import definition_of
+from dynamo_ros.nodes.definitions import definition_of, message_class
 from dynamo_ros.nodes.qos import RELIABILITIES
 
 # Room in the middleware for a recorder that the operating system or the disk holds up.
@@ -80,6 +79,10 @@ class TopicSubscriptions:
             self._subscribe(topics[name], profile)
         self._refused.clear()
 
+    def recount(self) -> None:
+        """Trust no sequence numbers on a topic that has another number of publishers than one by now."""
+        self.alone = {name for name in self.alone if self._node.count_publishers(name) == 1}
+
     def close(self) -> None:
         """Subscribe to nothing any more."""
         for _, subscription in self._made.values():
@@ -90,7 +93,7 @@ class TopicSubscriptions:
         if topic.name in self._made:
             self._node.destroy_subscription(self._made.pop(topic.name)[1])
         subscription = self._node.create_subscription(
-            get_message(topic.type),
+            message_class(topic.type),
             topic.name,
             partial(self._hear, topic.name),
             profile,
@@ -122,6 +125,7 @@ class TopicSubscriptions:
         try:
             if len(types) != 1:
                 raise RecordingError(f"{name} has {len(types)} types: {', '.join(types)}")
+            message_class(types[0])
             return Topic(name, types[0], definition=definition_of(types[0]))
         except RecordingError as error:
             self._unknown.add(name)
