@@ -13,8 +13,10 @@ from dynamo_policies.encoders import load_encoder
 from dynamo_policies.errors import ConfigError, UnknownNameError
 from dynamo_policies.health import effective_rank, embedding_std
 from dynamo_policies.objectives import OBJECTIVES
+from dynamo_policies.objectives.averages import ema_decay_at
 from dynamo_policies.optimisers import make_optimiser
 from dynamo_policies.pretraining import (
+    CollapseError,
     Finished,
     Origin,
     PretrainError,
@@ -32,11 +34,19 @@ TINY: dict[str, Any] = {
     "log_every": 2, "precision": "float32", "forward_dropout": 0.2,
     "window": 3, "latent_size": 4, "layers": 1, "heads": 2, "width": 8,
 }  # fmt: skip
+LOOP_ALONE = {key: TINY[key] for key in ("image_size", "channels", "segment_length", "segments", "steps")}
 ORIGIN = Origin(contract_hash="c0ffee", bag_hashes=("b0", "b1"))
 
 
 def recipe(name: str = "dynamo", **changes: Any) -> Recipe:
     return load_recipe(CONFIGS / f"{name}.yaml", **(TINY | changes))
+
+
+def scalars(folder: Path, name: str) -> list[Any]:
+    """Return the points of the curve `name`, as TensorBoard shows them."""
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    return events.Scalars(name)
 
 
 def run(folder: Path, chosen: Recipe, **options: Any) -> Finished:
@@ -78,8 +88,37 @@ def test_curves_are_logged(tmp_path: Path) -> None:
     events.Reload()
     tags = set(events.Tags()["scalars"])
     assert {"loss", "dynamics", "covariance", "embedding_std", "effective_rank", "images_per_s"} <= tags
+    assert {"embedding_norm", "variance_rank", "latent_std", "latent_norm"} <= tags
+    assert "ema_decay" not in tags
     assert {f"learning_rate/{name}" for name in ("encoder", "inverse", "forward")} <= tags
     assert [event.step for event in events.Scalars("loss")] == [2, 4, 6]
+
+
+@pytest.mark.parametrize("name", ["dynamo_ema", "byol", "moco_v3"])
+def test_the_decay_of_moving_averages_is_logged(tmp_path: Path, name: str) -> None:
+    small = TINY if name == "dynamo_ema" else {"hidden": 8, "projection": 8, **LOOP_ALONE}
+    own = {"ema_decay": 0.9, **({} if name == "dynamo_ema" else {"ema_schedule": "cosine"})}
+    chosen = load_recipe(CONFIGS / f"{name}.yaml", **(small | own | {"log_every": 1}))
+    run(tmp_path, chosen)
+    decays = [event.value for event in scalars(tmp_path, "ema_decay")]
+    assert decays == pytest.approx([ema_decay_at(step / 6, start=0.9) for step in range(6)])
+
+
+def test_a_resumed_run_keeps_the_point_at_its_checkpoint(tmp_path: Path) -> None:
+    chosen = recipe(log_every=1)
+    with pytest.raises(InterruptedRunError):
+        run(tmp_path, chosen, on_step=interrupt_after(5))  # two points past the checkpoint
+    run(tmp_path, chosen, resume=True)
+    assert [event.step for event in scalars(tmp_path, "loss")] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_resumed_run_remembers_the_checks_that_were_bad(tmp_path: Path) -> None:
+    chosen, steps = recipe(log_every=1, checkpoint_every=2, collapse_checks=5), []
+    with pytest.raises(InterruptedRunError):
+        pretrain(chosen, Grey(), tmp_path, origin=ORIGIN, on_step=interrupt_after(3))
+    with pytest.raises(CollapseError, match="stopped at step 5"):
+        pretrain(chosen, Grey(), tmp_path, origin=ORIGIN, resume=True, on_step=steps.append)
+    assert [report.step for report in steps] == [3, 4]
 
 
 def test_prediction_improves_by_training(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,21 @@ _MODEL, _OPTIMISER, _LOSSES = "model.", "optimiser.", "losses"
 
 @dataclass
 class Progress:
-    """How far a run is: finished steps, the loss of each, the seconds they took, and where its sampler is."""
+    """How far a run is: finished steps, the loss of each, the seconds they took, and where its sampler is.
+
+    `bad_checks`: how many checks in a row, up to the last one, showed a collapse.
+    """
 
     step: int = 0
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
     sampler: dict[str, int] = field(default_factory=dict)
+    bad_checks: int = 0
+
+    def checked(self, signs: Collection[str]) -> int:
+        """Take the `signs` of a collapse in the next check; return how many checks in a row had any."""
+        self.bad_checks = self.bad_checks + 1 if signs else 0
+        return self.bad_checks
 
 
 def save_checkpoint(
@@ -45,6 +54,7 @@ def save_checkpoint(
         "step": progress.step,
         "seconds": progress.seconds,
         "sampler": progress.sampler,
+        "bad_checks": progress.bad_checks,
         "settings": settings,
     }
     write_tensors(folder / FILE, tensors, {"run": json.dumps(metadata)})
@@ -71,7 +81,7 @@ def load_checkpoint(
     fill(model, of_model, where=str(folder / FILE))
     for name, parameter in model.named_parameters():
         _restore(optimiser, parameter, _under(f"{_OPTIMISER}{name}.", tensors))
-    return Progress(run["step"], run["seconds"], losses, run["sampler"])
+    return Progress(run["step"], run["seconds"], losses, run["sampler"], run.get("bad_checks", 0))
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -81,9 +91,11 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _restore(optimiser: torch.optim.Optimizer, parameter: nn.Parameter, state: Mapping[str, Tensor]) -> None:
+    # A fused optimiser counts its steps on the parameter's device, others on the CPU.
+    counting = parameter.device if optimiser.defaults.get("fused") else torch.device("cpu")
     for key, tensor in state.items():
         if tensor.shape == parameter.shape and tensor.ndim:
             # In the parameter's order of memory, as the optimiser itself makes its averages.
             optimiser.state[parameter][key] = torch.empty_like(parameter, requires_grad=False).copy_(tensor)
         else:
-            optimiser.state[parameter][key] = tensor
+            optimiser.state[parameter][key] = tensor.to(counting)

@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from torch.utils.tensorboard import SummaryWriter
 
 from dynamo_policies.errors import DynamoError
-from dynamo_policies.health import collapse_signs, effective_rank, embedding_std
+from dynamo_policies.health import collapse_signs, spread
 from dynamo_policies.objectives import Losses
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,8 @@ def open_curves(
 ) -> Iterator[Curves]:
     """Yield curves that go to `folder`/tensorboard and, unless `project` is empty, to that project of W&B.
 
-    Processes other than the leader write nowhere. What an interrupted run wrote after `step` is replaced.
+    Processes other than the leader write nowhere. What an interrupted run wrote after `step`, that of the
+    checkpoint, is replaced.
     W&B's own variables hold (`WANDB_MODE=offline` writes to `folder`/wandb alone); a resumed run goes on as
     the same run there.
 
@@ -84,7 +85,7 @@ def open_curves(
     with ExitStack() as stack:
         places: list[Curves] = []
         if team.is_main_process:
-            writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
+            writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
             places.append(TensorBoard(stack.enter_context(writer)))
         if team.is_main_process and project:
             run = _wandb().init(**_identity(folder, project), config=dict(settings))
@@ -93,16 +94,21 @@ def open_curves(
 
 
 def log_step(
-    curves: Curves, losses: Losses, step: int, optimiser: torch.optim.Optimizer, images_per_s: float
+    curves: Curves,
+    losses: Losses,
+    step: int,
+    optimiser: torch.optim.Optimizer,
+    others: Mapping[str, float],
 ) -> list[str]:
-    """Write the curves of `step` and return the signs of a collapse, if there are any."""
-    std, rank = embedding_std(losses.embeddings), effective_rank(losses.embeddings)
+    """Write the curves of `step`, `others` among them; return the signs of a collapse, if there are any."""
+    found = spread(losses.embeddings)
     values = {name: float(value) for name, value in losses.parts.items()}
-    values |= {"embedding_std": std, "effective_rank": rank}
-    values |= {"images_per_s": images_per_s}
+    values |= {"embedding_std": found.std, "embedding_norm": found.norm}
+    values |= {"effective_rank": found.effective_rank, "variance_rank": found.variance_rank}
+    values |= others
     values |= {f"learning_rate/{group['name']}": group["lr"] for group in optimiser.param_groups}
     curves.add(values, step)
-    signs = collapse_signs(std, rank, loss=losses.total.item(), trivial=losses.trivial)
+    signs = collapse_signs(found, loss=losses.total.item(), trivial=losses.trivial)
     if signs:
         logger.warning("step %d: the encoder may collapse: %s", step, "; ".join(signs))
     return signs

@@ -63,12 +63,12 @@ def trust_ratio(parameter: Tensor, gradient: Tensor) -> Tensor:
 
 def adam(groups: list[dict[str, Any]], config: PretrainConfig) -> torch.optim.Optimizer:
     """Return Adam, its weight decay being the gradient of a quadratic penalty."""
-    return torch.optim.Adam(groups, lr=config.learning_rate, betas=_betas(config))
+    return torch.optim.Adam(groups, lr=config.learning_rate, betas=_betas(config), fused=_fused(groups))
 
 
 def adamw(groups: list[dict[str, Any]], config: PretrainConfig) -> torch.optim.Optimizer:
     """Return Adam with decoupled weight decay."""
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=_betas(config))
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=_betas(config), fused=_fused(groups))
 
 
 def lars(groups: list[dict[str, Any]], config: PretrainConfig) -> torch.optim.Optimizer:
@@ -107,6 +107,11 @@ def _groups(name: str, network: nn.Module, config: PretrainConfig) -> list[dict[
         {"params": [p for p in parameters if p.ndim >= 2], "name": name, "weight_decay": decay},
         {"params": [p for p in parameters if p.ndim < 2], "name": name, "weight_decay": 0.0},
     ]
+
+
+def _fused(groups: list[dict[str, Any]]) -> bool | None:
+    """Return True where all parameters are on CUDA: one kernel a step; elsewhere torch chooses."""
+    return all(parameter.is_cuda for group in groups for parameter in group["params"]) or None
 
 
 def _betas(config: PretrainConfig) -> tuple[float, float]:

@@ -24,7 +24,7 @@ from dynamo_policies.encoders import Encoder, EncoderConfig, EncoderRecord, load
 from dynamo_policies.errors import ConfigError, DynamoError
 from dynamo_policies.feeding import Batch, Sampler, feeding
 from dynamo_policies.foreign import starting_encoder
-from dynamo_policies.health import CollapseWatch, effective_rank, embedding_std
+from dynamo_policies.health import spread
 from dynamo_policies.memory import keep_freed_memory
 from dynamo_policies.nets.norms import share_batch_norms
 from dynamo_policies.objectives import OBJECTIVES, Objective
@@ -61,7 +61,7 @@ class Origin(NamedTuple):
 
 
 class StepReport(NamedTuple):
-    """One finished step."""
+    """One finished step, and the last loss that is known: on CUDA that of the last logged step."""
 
     step: int
     steps: int
@@ -109,9 +109,10 @@ def pretrain(
     keep_freed_memory()
     objective = make_objective(recipe).to(team.device).train()
     optimiser = make_optimiser(objective, config)
-    watch = CollapseWatch(config.collapse_checks)
     progress = _start(folder, objective, optimiser, recipe, sampler, resume=resume)
     model = team.prepare_model(objective)
+    pending: list[Tensor] = []  # losses that were not read yet, as that waits for the device
+    logged = progress.step, progress.seconds
     with (
         determined(config.deterministic),
         feeding(sampler, config, team, actions=objective.needs_actions) as feed,
@@ -128,17 +129,25 @@ def pretrain(
             optimiser.zero_grad()
             objective.after_step(average_progress(config, progress.step))
 
-            progress.losses.append(_finite(losses.total.item(), progress.step))
+            pending.append(losses.total)
             progress.step += 1
+            logs = progress.step % config.log_every == 0 or progress.step == config.steps
+            saves = progress.step % config.checkpoint_every == 0
+            if logs or saves or not progress.losses or team.device.type == "cpu":
+                progress.losses += _read(pending, progress.step)
             progress.seconds += clock() - began
-            if progress.step % config.log_every == 0 or progress.step == config.steps:
-                rate = _images(batch, team) / (clock() - began)
+            if logs:
+                seconds = max(progress.seconds - logged[1], 1e-9)
+                others = {"images_per_s": _images(batch, team) * (progress.step - logged[0]) / seconds}
+                if (decay := objective.decay(average_progress(config, progress.step - 1))) is not None:
+                    others["ema_decay"] = decay
                 if progress.step <= config.warmup * config.steps:
                     losses = losses._replace(trivial=None)  # where many runs begin
-                signs = log_step(curves, everyones(losses, team), progress.step, optimiser, rate)
-                if watch.has_collapsed(signs) and config.stop_on_collapse:
+                signs = log_step(curves, everyones(losses, team), progress.step, optimiser, others)
+                if progress.checked(signs) >= config.collapse_checks and config.stop_on_collapse:
                     raise CollapseError(progress.step, signs, objective.advice)
-            if progress.step % config.checkpoint_every == 0:
+                logged = progress.step, progress.seconds
+            if saves:
                 progress.sampler = feed.state
                 if team.is_main_process:
                     save_checkpoint(folder, objective, optimiser, progress, recipe.settings)
@@ -194,10 +203,14 @@ def _images(batch: Batch, team: Accelerator) -> int:
     return math.prod(batch.segments.shape[:3]) * int(team.num_processes)
 
 
-def _finite(loss: float, step: int) -> float:
-    if not math.isfinite(loss):
-        raise PretrainError(f"the loss is {loss} at step {step}; a lower learning_rate may help")
-    return loss
+def _read(pending: list[Tensor], step: int) -> list[float]:
+    """Return the losses of the last steps before `step` and leave `pending` empty; all must be finite."""
+    losses: list[float] = torch.stack(pending).tolist()
+    for number, loss in enumerate(losses, start=step - len(losses)):
+        if not math.isfinite(loss):
+            raise PretrainError(f"the loss is {loss} at step {number}; a lower learning_rate may help")
+    pending.clear()
+    return losses
 
 
 def _finish(
@@ -236,5 +249,9 @@ def _finish(
 @torch.inference_mode()
 def _health(encoder: Encoder, segments: Tensor) -> dict[str, float]:
     """Return deviation and rank of embeddings as a policy will see them: in evaluation mode."""
-    embeddings = encoder.eval()(segments.to(encoder.mean.device)).flatten(0, 2)
-    return {"embedding_std": embedding_std(embeddings), "effective_rank": effective_rank(embeddings)}
+    found = spread(encoder.eval()(segments.to(encoder.mean.device)).flatten(0, 2))
+    return {
+        "embedding_std": found.std,
+        "effective_rank": found.effective_rank,
+        "variance_rank": found.variance_rank,
+    }

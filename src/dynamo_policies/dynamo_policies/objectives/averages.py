@@ -17,8 +17,10 @@ def still_copy(module: nn.Module) -> nn.Module:
 @torch.no_grad()
 def follow(average: nn.Module, online: nn.Module, *, decay: float) -> None:
     """Move the parameters of `average` towards those of `online`: `decay` of the old and the rest new."""
-    for held, current in zip(average.parameters(), online.parameters(), strict=True):
-        held.lerp_(current, 1.0 - decay)
+    held: list[torch.Tensor] = list(average.parameters())
+    current: list[torch.Tensor] = list(online.parameters())
+    assert len(held) == len(current)
+    torch._foreach_lerp_(held, current, 1.0 - decay)
 
 
 @torch.no_grad()

@@ -54,6 +54,10 @@ class Objective(nn.Module):
         """Return the networks to optimise by name; gradients are clipped within each."""
         raise NotImplementedError
 
+    def decay(self, progress: float) -> float | None:  # noqa: ARG002  # for those that derive
+        """Return the decay of the moving averages, if there are any; `progress` as in `after_step`."""
+        return None
+
     def before_step(self, progress: float) -> None:
         """Do what comes before a forward pass; `progress` as in `after_step`."""
 

@@ -112,12 +112,14 @@ class Byol(Objective):
         """Return encoder, projector and predictor."""
         return {"encoder": self.encoder, "projector": self.projector, "predictor": self.predictor}
 
+    def decay(self, progress: float) -> float:
+        """Return the decay of the average."""
+        start = self.config.ema_decay
+        return ema_decay_at(progress, start=start) if self.config.ema_schedule == "cosine" else start
+
     def after_step(self, progress: float) -> None:
         """Move the average towards the online network."""
-        decay = self.config.ema_decay
-        if self.config.ema_schedule == "cosine":
-            decay = ema_decay_at(progress, start=decay)
-        follow(self.target, nn.Sequential(self.encoder, self.projector), decay=decay)
+        follow(self.target, nn.Sequential(self.encoder, self.projector), decay=self.decay(progress))
 
     def _pairs(self, segments: Tensor) -> Views:
         images = as_images(segments)

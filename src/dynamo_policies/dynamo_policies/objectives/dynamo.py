@@ -125,6 +125,7 @@ class Dynamo(Objective):
         covariance = COVARIANCES[self.config.covariance](flat)
         total = dynamics + self.config.covariance_weight * covariance
         parts = {"loss": total.detach(), "dynamics": dynamics.detach(), "covariance": covariance.detach()}
+        parts |= latent_figures(latents.detach())
         return Inferred(Losses(total, parts, flat.detach().float(), trivial=0.0), latents)
 
     def networks(self) -> dict[str, nn.Module]:
@@ -132,13 +133,19 @@ class Dynamo(Objective):
         found = {"encoder": self.encoder, "inverse": self.inverse, "forward": self.forward_model}
         return {name: network for name, network in found.items() if network is not None}
 
+    def decay(self, progress: float) -> float | None:
+        """Return the decay of the averages, if there are any."""
+        if self.target_encoder is None:
+            return None
+        return ema_decay_at(progress, start=self.config.ema_decay)
+
     def after_step(self, progress: float) -> None:
         """Move the averages towards the networks they follow, if there are any."""
-        decay = ema_decay_at(progress, start=self.config.ema_decay)
-        if self.target_encoder is not None:
-            follow(self.target_encoder, self.encoder, decay=decay)
-            if self.config.ema_buffers:
-                copy_buffers(self.target_encoder, self.encoder)
+        if self.target_encoder is None or (decay := self.decay(progress)) is None:
+            return
+        follow(self.target_encoder, self.encoder, decay=decay)
+        if self.config.ema_buffers:
+            copy_buffers(self.target_encoder, self.encoder)
         if self.target_inverse is not None and self.inverse is not None:
             follow(self.target_inverse, self.inverse, decay=decay)
 
@@ -190,6 +197,20 @@ class Dynamo(Objective):
             tokens, goals = torch.cat([states[..., :-1, :], happened], dim=-1), goals[..., 1:, :]
         predicted: Tensor = self.forward_model(tokens.flatten(0, 1))
         return predicted, goals.flatten(0, 1)
+
+
+def latent_figures(latents: Tensor) -> dict[str, Tensor]:
+    """Return deviation and mean length of `latents` (M, V, W, Z), none where there are none.
+
+    Those of the first ticks are left out: before them nothing happened that could be inferred.
+    """
+    if not latents.shape[-1]:
+        return {}
+    happened = latents[..., 1:, :].float().flatten(0, 2)
+    return {
+        "latent_std": happened.std(dim=0, correction=0).mean(),
+        "latent_norm": happened.norm(dim=1).mean(),
+    }
 
 
 def view_pairs(views: int) -> tuple[list[int], list[int]]:

@@ -89,10 +89,15 @@ class Rpt(Objective):
         """Return encoder and transformer."""
         return {"encoder": self.encoder, "transformer": self.transformer}
 
+    def decay(self, progress: float) -> float | None:
+        """Return the decay of the average, if there is one."""
+        if self.target_encoder is None:
+            return None
+        return ema_decay_at(progress, start=self.config.ema_decay)
+
     def after_step(self, progress: float) -> None:
         """Move the average towards the encoder, if there is one."""
-        if self.target_encoder is not None:
-            decay = ema_decay_at(progress, start=self.config.ema_decay)
+        if self.target_encoder is not None and (decay := self.decay(progress)) is not None:
             follow(self.target_encoder, self.encoder, decay=decay)
 
     def draw_masks(self, batch: int, ticks: int, generator: torch.Generator) -> Tensor:
