@@ -22,17 +22,23 @@ def processes() -> int:
 
 def total(x: Tensor) -> Tensor:
     """Return the sum of every process's `x`, of one shape in all of them, with gradient."""
+    if processes() == 1:
+        return x
     summed: Tensor = _Total.apply(x)  # type: ignore[no-untyped-call]  # torch's stubs
     return summed
 
 
 def covariance(x: Tensor) -> Tensor:
     """Return the covariance (E, E), divided by N - 1, of the rows `x` (N / processes, E) of all processes."""
-    if processes() == 1:
-        return torch.cov(x.T)
     count = processes() * len(x)
-    centred = x - total(x.sum(dim=0)) / count
-    return total(centred.T @ centred) / (count - 1)
+    with unlowered(x):
+        centred = x - total(x.sum(dim=0)) / count
+        return total(centred.T @ centred) / (count - 1)
+
+
+def unlowered(x: Tensor) -> torch.autocast:
+    """Return a block in which products of what is as exact as `x` stay so, whatever autocast is around it."""
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def gathered(x: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dynamo_policies.across import gathered, processes, rank
+from dynamo_policies.across import gathered, processes, rank, unlowered
 from dynamo_policies.augment import (
     Blur,
     ColourJitter,
@@ -100,12 +100,14 @@ class MocoV3(Objective):
         self.predictor = moco_predictor(config.projection, config.hidden, config.projection, generator)
         self.target = still_copy(nn.Sequential(encoder, self.projector)).train()
 
+    def decay(self, progress: float) -> float:
+        """Return the decay of the average."""
+        start = self.config.ema_decay
+        return ema_decay_at(progress, start=start) if self.config.ema_schedule == "cosine" else start
+
     def before_step(self, progress: float) -> None:
         """Move the average towards the online network."""
-        decay = self.config.ema_decay
-        if self.config.ema_schedule == "cosine":
-            decay = ema_decay_at(progress, start=decay)
-        follow(self.target, nn.Sequential(self.encoder, self.projector), decay=decay)
+        follow(self.target, nn.Sequential(self.encoder, self.projector), decay=self.decay(progress))
 
     def forward(self, segments: Tensor) -> Losses:
         """Return the losses of `segments` (B, T, V, H, W, 3) uint8."""
@@ -132,6 +134,7 @@ def contrast(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:
     Both (N, P), compared by their cosine over `temperature`; the keys of all processes are searched.
     """
     everyones = gathered(functional.normalize(exact(keys), dim=1))
-    cosines = functional.normalize(exact(queries), dim=1) @ everyones.T
+    with unlowered(everyones):
+        cosines = functional.normalize(exact(queries), dim=1) @ everyones.T
     own = torch.arange(len(queries), device=queries.device) + rank() * len(queries)
     return 2.0 * temperature * functional.cross_entropy(cosines / temperature, own)
