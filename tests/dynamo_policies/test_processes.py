@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import team_run
+from dynamo_policies.devices import check_device
 from dynamo_policies.encoders import load_encoder
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.objectives.moco import contrast
@@ -77,6 +78,18 @@ def test_keys_of_all_processes_are_searched(team: Path) -> None:
     queries, keys = team_run.vectors()
     of_two = [found(team, rank)["contrast"] for rank in (0, 1)]
     assert sum(of_two) / 2 == pytest.approx(contrast(queries, keys, 0.3).item(), rel=1e-5)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this computer has what is to be missing")
+def test_a_device_that_is_not_there_is_refused_rather_than_replaced() -> None:
+    with pytest.raises(ConfigError, match=r"device 'cuda' is asked for; torch .* sees 0 of CUDA here"):
+        join("cuda")
+
+
+@pytest.mark.parametrize("name", ["gpu", "meta"])
+def test_devices_of_other_kinds_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"device '{name}' is .*; possible are cpu, cuda"):
+        check_device(name)
 
 
 def test_segments_that_cannot_be_shared_out_are_refused() -> None:

@@ -16,6 +16,7 @@ from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import GradientAccumulationPlugin, InitProcessGroupKwargs
 
+from dynamo_policies.devices import check_device
 from dynamo_policies.errors import ConfigError
 
 PATIENCE = timedelta(hours=2)  # how long processes wait for each other: decoding all bags may take that long
@@ -27,14 +28,20 @@ def join(device: str, *, accumulate: int = 1) -> Accelerator:
 
     Gradients of `accumulate` parts are summed before they are exchanged. Precision stays with the run's
     settings, whatever `accelerate launch` was told.
+
+    Raises:
+        ConfigError: there is no such device.
     """
+    kind, index = check_device(device).type, check_device(device).index
     if not _several():
         # Accelerate keeps one state a process, but another run may be on another device.
         AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001  # there is no public way
-    if torch.device(device).type == "cuda" and torch.device(device).index is not None:
+    if kind == "cuda":
+        os.environ.setdefault(*BLAS_WORKSPACE)  # read once, at the first product
+    if index is not None:
         torch.cuda.set_device(device)
     return Accelerator(
-        cpu=torch.device(device).type == "cpu",
+        cpu=kind == "cpu",
         mixed_precision="no",
         gradient_accumulation_plugin=GradientAccumulationPlugin(
             num_steps=accumulate, sync_with_dataloader=False
@@ -82,7 +89,6 @@ def determined(wanted: bool) -> Iterator[None]:
         yield
         return
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    os.environ.setdefault(*BLAS_WORKSPACE)
     torch.use_deterministic_algorithms(mode=True)
     torch.backends.cudnn.benchmark = False
     try:

@@ -96,7 +96,14 @@ def bar(console: Console, title: str, total: int) -> Iterator[Advance]:
 
 
 def choose_device(given: str | None) -> str:
-    """Return `given`, or the best device there is."""
-    import torch  # here, because it takes a second that `dynamo --help` need not wait for
+    """Return `given`, or the best device there is.
 
-    return given or ("cuda" if torch.cuda.is_available() else "cpu")
+    Raises:
+        ConfigError: there is no such device.
+    """
+    # Here, because torch takes a second that `dynamo --help` need not wait for.
+    import torch
+
+    from dynamo_policies.devices import check_device
+
+    return str(check_device(given or ("cuda" if torch.cuda.is_available() else "cpu")))
