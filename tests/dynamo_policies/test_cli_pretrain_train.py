@@ -17,7 +17,7 @@ from dynamo_policies.cli import encoder as encoder_command
 from dynamo_policies.cli import pretrain, train
 from dynamo_policies.cli.main import main
 from dynamo_policies.contract import Contract
-from dynamo_policies.encoders import load_encoder
+from dynamo_policies.encoders import EncoderConfig, load_encoder
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.nets.vit import VITS, VitSizes
 
@@ -154,8 +154,21 @@ def test_failures_alone_are_nothing_to_learn_from(
 def test_a_random_encoder_needs_a_number_as_its_seed() -> None:
     assert train.open_encoder("random").record.config.seed == 0
     assert train.open_encoder("random:12").record.config.seed == 12
-    with pytest.raises(ConfigError, match="'x' is no seed; write random or random:3"):
-        train.open_encoder("random:x")
+    for text in ("random:x", "random:3@", "random@0", "random:3@96px"):
+        with pytest.raises(ConfigError, match=rf"encoder '{text}': write random or random:3"):
+            train.open_encoder(text)
+
+
+def test_a_random_encoder_sees_images_as_another_one_or_of_a_size_of_its_own() -> None:
+    like = EncoderConfig(image_size=128, crop="none", channels=4, seed=9)
+    assert train.open_encoder("random:2", like).record.config == EncoderConfig(
+        image_size=128, crop="none", seed=2
+    )
+    sizes = {
+        text: train.open_encoder(text).record.config.image_size for text in ("random@224", "random:2@48")
+    }
+    assert sizes == {"random@224": 224, "random:2@48": 48}
+    assert train.open_encoder("random").record.config.image_size == 96
 
 
 def test_an_imported_encoder_trains_and_is_deployed(tmp_path: Path, bags: Path, cache: Path) -> None:

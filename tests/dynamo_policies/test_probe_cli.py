@@ -119,6 +119,21 @@ def test_a_card_sets_each_encoder_beside_the_references(card: Path, encoder: Pat
     assert first["value"] < values["encoders"][2]["figures"]["state_rmse/arm"]["value"]
 
 
+def test_random_sees_images_of_the_size_that_the_encoder_sees(encoder: Path) -> None:
+    def sizes(asked: list[str], references: list[str]) -> dict[str, int]:
+        found = probe._candidates(asked, references)
+        return {one.name: one.loaded.record.config.image_size for one in found}
+
+    assert sizes([str(encoder)], []) == {"small": 32, "random": 32}
+    assert sizes(["random:4", "random:5@48", str(encoder)], ["random"]) == {
+        "random:4": 32,
+        "random:5@48": 48,
+        "small": 32,
+        "random": 32,
+    }
+    assert sizes(["random"], []) == {"random": 96}
+
+
 def test_the_page_needs_no_other_file_and_shows_every_figure(card: Path) -> None:
     page = Page((card / "report.html").read_text())
     assert len(page.sources) >= 5

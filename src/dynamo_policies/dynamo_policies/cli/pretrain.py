@@ -24,6 +24,8 @@ from dynamo_policies.episodes import Episode
 if TYPE_CHECKING:
     from dynamo_policies.recipes import Recipe
 
+PRESET_HELP = "paper or released, over what the config says; released counts in epochs, so give --epochs too"
+
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_common_arguments(parser)
@@ -32,7 +34,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--epochs", type=int, metavar="N", help="the budget in epochs, instead of the config's"
     )
-    parser.add_argument("--preset", metavar="NAME", help="paper or released, over what the config says")
+    parser.add_argument("--preset", metavar="NAME", help=PRESET_HELP)
     parser.add_argument("--wandb", metavar="PROJECT", default="", help="curves to Weights & Biases as well")
     parser.add_argument("--init", metavar="PATH", help="encoder or checkpoint to start from")
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from dynamo_policies.bags import BagInfo, find_bags
 from dynamo_policies.cli.command import Command
 from dynamo_policies.cli.learning import DEFAULT_CACHE, bar, choose_device, make_console, read_infos
-from dynamo_policies.cli.train import open_encoder, successes
+from dynamo_policies.cli.train import is_random, open_encoder, successes
 from dynamo_policies.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         required=True,
         metavar="PATH",
-        help="folders of `dynamo pretrain` or `dynamo encoder import`, random, or random:SEED",
+        help="folders of `dynamo pretrain` or `dynamo encoder import`, random, random:SEED, random:SEED@SIZE",
     )
     add(
         "--reference",
@@ -157,14 +157,20 @@ def _gates(texts: Sequence[str], infos: Sequence[BagInfo], console: Console) -> 
 
 
 def _candidates(asked: Sequence[str], references: Sequence[str]) -> list[Candidate]:
-    """Return the encoders that were asked for, and those to compare with, the random one among them."""
+    """Return the encoders that were asked for, and those to compare with, the random one among them.
+
+    Random ones see images as the first other encoder does, so that they differ from it by training alone.
+    """
     from dynamo_policies.probes.card import RANDOM
     from dynamo_policies.probes.run import Candidate, distinct_names
 
     random = [] if set(RANDOM) & {*asked, *references} else [RANDOM[0]]
+    names = distinct_names([*asked, *references, *random])
+    trained = {text: open_encoder(text) for text in names.values() if not is_random(text)}
+    like = next((one.record.config for one in trained.values()), None)
     return [
-        Candidate(name, text, open_encoder(text), reference=text not in asked)
-        for name, text in distinct_names([*asked, *references, *random]).items()
+        Candidate(name, text, trained.get(text) or open_encoder(text, like), reference=text not in asked)
+        for name, text in names.items()
     ]
 
 

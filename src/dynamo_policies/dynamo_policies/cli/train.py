@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -24,12 +25,13 @@ from dynamo_policies.errors import ConfigError
 
 if TYPE_CHECKING:
     from dynamo_policies.embed import Embedder
-    from dynamo_policies.encoders import LoadedEncoder
+    from dynamo_policies.encoders import EncoderConfig, LoadedEncoder
     from dynamo_policies.novelty import Novelty
     from dynamo_policies.policies import Demonstration, FittedPolicy, PolicyConfig
     from dynamo_policies.policies.base import Floats, Progress
 
 SUCCESS = "success"
+RANDOM = re.compile(r"random(:(?P<seed>\d+))?(@(?P<size>[1-9]\d*))?")
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +40,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--encoder",
         required=True,
         metavar="PATH",
-        help="folder of `dynamo pretrain`, or random, or random:SEED",
+        help="folder of `dynamo pretrain`, or random, random:SEED, random:SEED@SIZE",
     )
 
 
@@ -78,16 +80,27 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def open_encoder(text: str) -> LoadedEncoder:
-    """Return the encoder that `text` names: a folder, `random`, or `random:SEED`."""
+def open_encoder(text: str, like: EncoderConfig | None = None) -> LoadedEncoder:
+    """Return the encoder that `text` names: a folder, `random`, `random:SEED`, or either with `@SIZE`.
+
+    A random one sees images as `like` does, if given; SIZE is another side of them, in pixels.
+    """
     from dynamo_policies.encoders import EncoderConfig, load_encoder, random_encoder
 
-    kind, _, seed = text.partition(":")
-    if kind != "random":
+    if not is_random(text):
         return load_encoder(text)
-    if seed and not seed.isdecimal():
-        raise ConfigError(f"encoder {text!r}: {seed!r} is no seed; write random or random:3")
-    return random_encoder(EncoderConfig(seed=int(seed or 0)))
+    if (parts := RANDOM.fullmatch(text)) is None:
+        raise ConfigError(
+            f"encoder {text!r}: write random or random:3 (a seed), random:3@224 for images of 224 pixels"
+        )
+    base = like or EncoderConfig()
+    size = int(parts["size"] or base.image_size)
+    return random_encoder(EncoderConfig(image_size=size, crop=base.crop, seed=int(parts["seed"] or 0)))
+
+
+def is_random(text: str) -> bool:
+    """Return whether `text` names an encoder that was never trained, rather than a folder."""
+    return re.split("[:@]", text)[0] == "random"
 
 
 def successes(infos: Sequence[BagInfo], console: Console) -> list[BagInfo]:

@@ -1,7 +1,7 @@
 """Features of episodes, embedded once and kept; may be deleted at any time.
 
 An entry's name is the hash of all it depends on: the encoder's weights and settings, what is in the bag, its
-contract, and the order of the cameras.
+contract, the order of the cameras, and the kind of device, as CUDA rounds otherwise than the CPU.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ def _key(embedder: Embedder, episode: Episode, weights: str) -> str:
         "contract": episode.contract.hash,
         "frames": dataclasses.asdict(embedder.encoder.config.frames),
         "cameras": embedder.cameras,
+        "device": embedder.device.type,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
