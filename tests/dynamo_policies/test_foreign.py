@@ -186,6 +186,15 @@ def test_missing_and_unexpected_weights_are_named(tmp_path: Path) -> None:
         import_encoder(factory.save(tmp_path / "other.pth", other))
 
 
+def test_two_encoders_in_one_file_are_not_taken_for_one(tmp_path: Path) -> None:
+    online, average = factory.resnet(), factory.resnet()
+    both = {f"encoder.{name}": value for name, value in online.items()}
+    both |= {f"module.{name}": value + 1 for name, value in average.items()}
+    says = r"more than one encoder: encoder\.conv1\.weight and module\.conv1\.weight are both conv1\.weight"
+    with pytest.raises(ForeignWeightsError, match=says):
+        import_encoder(factory.save(tmp_path / "snapshot.pth", both))
+
+
 def test_a_kind_that_the_file_is_not_is_refused(tmp_path: Path) -> None:
     path = factory.save(tmp_path / "r3m.pt", factory.r3m())
     with pytest.raises(ForeignWeightsError, match="holds a resnet18; encoders of kind 'vc1' are vit"):

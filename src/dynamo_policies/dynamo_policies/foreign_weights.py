@@ -9,7 +9,7 @@ import argparse
 import pickle
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,7 +52,7 @@ def read_weights(path: Path) -> ForeignWeights:
     """Return the weights in the file at `path`.
 
     Raises:
-        ForeignWeightsError: the file can't be read, holds more than data, or holds no weights.
+        ForeignWeightsError: the file can't be read, holds more than data, no weights, or several encoders'.
         TensorFileError: it is a damaged safetensors file.
     """
     content: Any = read_tensors(path)[0] if path.suffix == ".safetensors" else _load(path)
@@ -67,6 +67,7 @@ def read_weights(path: Path) -> ForeignWeights:
             f"has {_some(content)}"
         )
     used = {name: tensor for name, tensor in tensors.items() if not UNUSED.search(_stripped(name))}
+    _check_distinct(used, path)
     return ForeignWeights(
         tensors={_renamed(name): tensor for name, tensor in used.items()},
         layout=layout,
@@ -74,6 +75,18 @@ def read_weights(path: Path) -> ForeignWeights:
         others=() if layout == "flat" else tuple(str(key) for key in content if key != layout),
         numbered=any(NUMBERED.match(_stripped(name)) for name in used),
     )
+
+
+def _check_distinct(names: Iterable[str], path: Path) -> None:
+    """Raise ForeignWeightsError where two of `names` are one without their prefixes."""
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(_renamed(name), name)
+        if other != name:
+            raise ForeignWeightsError(
+                f"{path} holds more than one encoder: {other} and {name} are both {_renamed(name)}; save the "
+                "weights of one of them to a file of its own"
+            )
 
 
 def _load(path: Path) -> Any:
