@@ -105,7 +105,7 @@ class Contract:
 
     @property
     def budget_ns(self) -> int:
-        """How old the oldest image behind a command may be, nanoseconds."""
+        """How old the oldest image of the newest plan behind a command may be, nanoseconds."""
         if self.timing.capture_to_command_ms is not None:
             return int(self.timing.capture_to_command_ms * 1e6)
         return round(self.gates.plan.periods * self.period_ns)

@@ -9,7 +9,7 @@ from dynamo_policies.checks import check_positive
 
 @dataclass(frozen=True, kw_only=True)
 class TimingLimits:
-    """`capture_to_command_ms`: from the stamp of the oldest image behind a command to the command itself.
+    """`capture_to_command_ms`: from the stamp of the oldest image of the newest plan to a command by it.
 
     Without, it is as many policy periods as the gate `plan` waits for an action. A plan that comes later is
     dropped, and where no newer one comes the arm holds.

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 class Budget:
     """Knows the capture of the newest plan that is commanded, and refuses what is older than `limit_ns`.
 
-    A plan counts from the stamp of its oldest image.
+    A plan counts from the stamp of its oldest image. Earlier plans that are averaged in do not count: chunks
+    overlap by intent, and the newest one knows what they did not.
     """
 
     def __init__(self, limit_ns: int) -> None:
