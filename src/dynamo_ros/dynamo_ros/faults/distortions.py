@@ -7,6 +7,8 @@ sensor_msgs/JointState, and may be changed in place.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import random
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +16,24 @@ from typing import Any
 MS = 1_000_000
 Arrivals = list[tuple[int, Any]]
 Distortion = Callable[[Any, int], Arrivals]
+
+
+class Line:
+    """Carries messages from a sensor to whoever listens; `distort` is what happens to them on the way."""
+
+    def __init__(self) -> None:
+        self.distort: Distortion = faithful
+        self._waiting: list[tuple[int, int, Any]] = []
+        self._order = itertools.count()
+
+    def carry(self, message: Any, now_ns: int) -> list[Any]:
+        """Take a message, and return what has come through by now."""
+        for late_ns, one in self.distort(message, now_ns):
+            heapq.heappush(self._waiting, (now_ns + late_ns, next(self._order), one))
+        through = []
+        while self._waiting and self._waiting[0][0] <= now_ns:
+            through.append(heapq.heappop(self._waiting)[2])
+        return through
 
 
 def faithful(message: Any, _now_ns: int) -> Arrivals:
@@ -104,6 +124,11 @@ def changed(**fields: Any) -> Distortion:
 def half_height() -> Distortion:
     """Let images be half as high."""
     return changed(height=lambda height: height // 2, data=lambda data: data[: len(data) // 2])
+
+
+def other_encoding() -> Distortion:
+    """Let images say that their channels are in another order."""
+    return changed(encoding=lambda encoding: "rgb8" if encoding == "bgr8" else "bgr8")
 
 
 def dark() -> Distortion:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from dynamo_ros.faults.bench import WELL, Bench
-from dynamo_ros.faults.distortions import Distortion, changed, faithful
+from dynamo_ros.faults.distortions import Distortion, faithful
 from dynamo_ros.faults.spoiled import Spoil, sound
 
 Act = Callable[[Bench], None]
@@ -82,11 +82,6 @@ def stall(seconds: float) -> Injection:
 def estop() -> Injection:
     """Press the e-stop, and release it."""
     return Injection(lambda bench: bench.press(pressed=True), lambda bench: bench.press(pressed=False))
-
-
-def other_encoding() -> Distortion:
-    """Let images say that their channels are in another order."""
-    return changed(encoding=lambda encoding: "rgb8" if encoding == "bgr8" else "bgr8")
 
 
 def _set(bench: Bench, values: dict[str, object]) -> None:

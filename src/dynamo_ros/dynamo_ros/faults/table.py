@@ -61,7 +61,7 @@ def _camera(name: str, stream: Stream) -> dict[str, Fault]:
             "stamps 0.2 s in the future", on(lambda: bad.ahead(200.0)), expect.at_once(name, "stale")
         ),
         "camera's size wrong": Fault("images half as high", on(bad.half_height), unreadable),
-        "camera's encoding wrong": Fault("another order of channels", on(put.other_encoding), unreadable),
+        "camera's encoding wrong": Fault("another order of channels", on(bad.other_encoding), unreadable),
         "camera dark": Fault("almost black images", on(bad.dark), expect.novel(name)),
     }
 

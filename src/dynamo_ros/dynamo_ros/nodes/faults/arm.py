@@ -11,7 +11,9 @@ import numpy.typing as npt
 from control_msgs.action import GripperCommand
 from rclpy.action.server import ActionServer
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
+from rosidl_runtime_py.utilities import get_message
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
 from trajectory_msgs.msg import JointTrajectory
@@ -19,11 +21,13 @@ from trajectory_msgs.msg import JointTrajectory
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.sinks import GripperCommandSink, TrajectoryArm
-from dynamo_ros.faults.distortions import Distortion, faithful
+from dynamo_ros.faults.bench import REPORT_NS, WELL
+from dynamo_ros.faults.distortions import Line
 from dynamo_ros.faults.sensors import header
 from dynamo_ros.nodes.messages import now_ns
 
 FloatArray = npt.NDArray[np.float64]
+SOUND = WELL | {"mt_able": -1}  # all bits, in the message's int16
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -35,22 +39,31 @@ class Sent(NamedTuple):
 
 
 class FollowingArm:
-    """The arm with its gripper, under `joints` (J,) rad; `distort` is what happens to its joint states."""
+    """The arm with its gripper, under `joints` (J,) rad, its controller, and who holds the deadman.
+
+    Joint states go by `line`. `reports` is what the controller says, and `held` whether the deadman is held;
+    None: nothing is said of it.
+    """
 
     def __init__(self, node: Node, contract: Contract, joints: FloatArray) -> None:
         self.sent: list[Sent] = []
         self.stops: list[str] = []  # why the node stopped, as it told; empty texts: no longer
         self.joints = joints
-        self.distort: Distortion = faithful
+        self.line = Line()
+        self.reports: dict[str, int] | None = SOUND
+        self.held: bool | None = True
         self._node, self._contract = node, contract
         stream = contract.streams[contract.arm_stream]
         self._states = node.create_publisher(JointState, stream.topic, 20)
         self._estop = node.create_publisher(Bool, contract.gates.estop.topic, 10)
+        self._deadman = _publisher(node, "std_msgs/msg/Bool", contract.gates.deadman.topic)
+        self._controller = _publisher(node, contract.gates.robot_state.type, contract.gates.robot_state.topic)
         # rclpy's types do not know of callbacks that take the message's info.
         follow: Any = self._follow
         node.create_subscription(JointTrajectory, _topic(contract), follow, 50)
         node.create_subscription(String, "/inference_node/stopped", self._note_stop, LATCHED)
         node.create_timer(1.0 / stream.rate_hz, self._tell)
+        node.create_timer(REPORT_NS / 1e9, self._report)
         if isinstance(contract.gripper, GripperCommandSink):
             self._server = ActionServer(node, GripperCommand, contract.gripper.action, self._grip)
 
@@ -71,11 +84,18 @@ class FollowingArm:
 
     def _tell(self) -> None:
         stamp_ns, arm = now_ns(self._node.get_clock()), self._contract.arm_stream
-        for _, message in self.distort(self._state(arm, self.joints, stamp_ns), stamp_ns):
+        for message in self.line.carry(self._state(arm, self.joints, stamp_ns), stamp_ns):
             self._states.publish(to_joint_state(message))
         for name in self._others():
             still = np.zeros(len(self._contract.streams[name].joints))
             self._states.publish(to_joint_state(self._state(name, still, stamp_ns)))
+
+    def _report(self) -> None:
+        if self._deadman is not None and self.held is not None:
+            self._deadman.publish(Bool(data=self.held))
+        if self._controller is not None and self.reports is not None:
+            make: Any = self._controller.msg_type
+            self._controller.publish(make(**self.reports))
 
     def _state(self, name: str, joints: FloatArray, stamp_ns: int) -> Any:
         names = list(self._contract.streams[name].joints)
@@ -89,6 +109,10 @@ class FollowingArm:
             for name, one in self._contract.observed.items()
             if one.topic == topic and name != self._contract.arm_stream
         ]
+
+
+def _publisher(node: Node, kind: str, topic: str | None) -> Publisher | None:
+    return None if topic is None else node.create_publisher(get_message(kind), topic, 10)
 
 
 def _topic(contract: Contract) -> str:

@@ -1,14 +1,12 @@
 """A camera in a process of its own; what goes wrong with it is asked for on stdin, a word a line.
 
 `python -m dynamo_ros.nodes.faults.camera STREAM CONTRACT` publishes until stdin ends. The word `restart`
-gives it a new DDS participant; the others are DISTORTIONS. With STREAM `flood` it publishes joint states of
-nobody on the topic of the arm's joints as fast as it can, from the word `on` to the next.
+gives it a new DDS participant; the others are DISTORTIONS. With STREAM `flood` it publishes as fast as it can
+what floods the streams, or the executor, from the word of that name to the next.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import sys
 import threading
 import time
@@ -19,20 +17,26 @@ from typing import Any
 import rclpy
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Bool
 
 from dynamo_policies.contract import Contract, load_contract
 from dynamo_policies.streams import ImageStream
 from dynamo_ros.faults import distortions as bad
-from dynamo_ros.faults.distortions import Distortion
+from dynamo_ros.faults.distortions import Distortion, Line
 from dynamo_ros.faults.sensors import camera
 
+PERIOD_MS = 33.0  # about a camera's
 DISTORTIONS: dict[str, Callable[[], Distortion]] = {
     "sound": lambda: bad.faithful,
     "silent": lambda: bad.silent,
     "frozen": lambda: bad.frozen("data"),
+    "stuck": lambda: bad.stuck_stamp(PERIOD_MS),
+    "ahead": lambda: bad.ahead(200.0),
     "slow": lambda: bad.slowed(2.0),
     "late": lambda: bad.delayed(500.0),
+    "reordered": lambda: bad.reordered(60.0),
     "half_height": bad.half_height,
+    "other_encoding": bad.other_encoding,
 }
 FLOOD_S = 2e-4
 
@@ -42,9 +46,7 @@ class Camera:
 
     def __init__(self, name: str, stream: ImageStream) -> None:
         self._name, self._stream, self._make = name, stream, camera(stream, seed=0)
-        self._distort: Distortion = bad.faithful
-        self._waiting: list[tuple[int, int, Any]] = []
-        self._order = itertools.count()
+        self._line = Line()
         self._join()
 
     def restart(self) -> None:
@@ -62,15 +64,13 @@ class Camera:
         if word == "restart":
             self.restart()
         else:
-            self._distort = DISTORTIONS[word]()
+            self._line.distort = DISTORTIONS[word]()
 
     def show(self) -> None:
         """Take an image, and publish what has come through by now."""
         now_ns = time.time_ns()
-        for late_ns, message in self._distort(self._make(now_ns), now_ns):
-            heapq.heappush(self._waiting, (now_ns + late_ns, next(self._order), message))
-        while self._waiting and self._waiting[0][0] <= now_ns:
-            self._publisher.publish(to_image(heapq.heappop(self._waiting)[2]))
+        for message in self._line.carry(self._make(now_ns), now_ns):
+            self._publisher.publish(to_image(message))
 
     def _join(self) -> None:
         rclpy.init()
@@ -106,14 +106,21 @@ def show(name: str, contract: Contract, words: SimpleQueue[str]) -> None:
 
 
 def flood(contract: Contract, words: SimpleQueue[str]) -> None:
-    """Publish joint states of nobody from each `on` to the next word, until an empty one comes."""
+    """Publish joint states of nobody, or that the e-stop is not pressed, until an empty word comes."""
     rclpy.init()
     node = rclpy.create_node("flood")
-    publisher = node.create_publisher(JointState, contract.streams[contract.arm_stream].topic, 10)
-    message = JointState(name=["nobody"], position=[0.0])
+    joints = contract.streams[contract.arm_stream].topic
+    messages = {
+        "streams": JointState(name=["nobody"], position=[0.0]),  # taken by a thread of the node's own
+        "executor": Bool(),
+    }
+    publishers = {
+        "streams": node.create_publisher(JointState, joints, 10),
+        "executor": node.create_publisher(Bool, contract.gates.estop.topic, 10),
+    }
     while word := words.get():
-        while word == "on" and words.empty():
-            publisher.publish(message)
+        while word in publishers and words.empty():
+            publishers[word].publish(messages[word])
             time.sleep(FLOOD_S)
     node.destroy_node()
     rclpy.shutdown()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.util
 import os
 import signal
 import subprocess
@@ -18,16 +19,17 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.kinematics import chain
 from dynamo_policies.limits import Limit
 from dynamo_ros.faults.circling import READY
-from dynamo_ros.nodes.calls import Caller
+from dynamo_ros.faults.trial import with_deadman
+from dynamo_ros.nodes.calls import STARTUP_S, Caller
 from dynamo_ros.nodes.faults.arm import FollowingArm
 from dynamo_ros.nodes.faults.bundle import write_onward
 from dynamo_ros.nodes.inference_client import InferenceClient
 from dynamo_ros.nodes.spin import Life, life
 
-NODE = "from dynamo_ros.nodes.inference_node import main; raise SystemExit(main())"
-CAMERA = "dynamo_ros.nodes.faults.camera"
+NODE, CAMERA = "dynamo_ros.nodes.faults.policy", "dynamo_ros.nodes.faults.camera"
 ASIDE_RAD = -0.6  # of the first joint: the tool has far to go along y
 END_S = 20.0
+GIVEN_UP_S = 21.0  # until the middleware takes a participant that was killed out of the graph
 PATIENCE_S = 60.0
 MOVED_COMMANDS = 50
 LATELY_NS, MOVED_M = 300_000_000, 2e-3
@@ -39,8 +41,10 @@ class Rig:
     """What a fault can be put into; `cameras`, `node` are processes, `arm` is here."""
 
     def __init__(self, alive: Life, contract: Contract, folder: Path, camera_prefix: Sequence[str]) -> None:
-        self.contract, self.caller = contract, Caller(alive)
+        self.contract, self.caller, self._alive = contract, Caller(alive), alive
         self._bundle, self._contract_file = folder / "bundle", folder / "contract.yaml"
+        self._switch = folder / "switch"
+        self.spoil("sound")
         self._contract_file.write_text(contract.to_yaml())
         write_onward(self._bundle, contract)
         start = np.array(READY[contract.kinematics])
@@ -52,11 +56,22 @@ class Rig:
         self.cameras = {name: self.start_camera(name) for name in (*contract.cameras, FLOOD)}
         self.node = self.start_node()
 
+    @property
+    def going_on(self) -> bool:
+        """Whether nobody has asked for the end."""
+        return self._alive.going_on
+
     def start_node(self) -> subprocess.Popen[bytes]:
         """Start the inference node; it waits to be configured."""
         settings = {"bundle": self._bundle, "contract": self._contract_file, "engine": "eager"}
         words = [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
-        return subprocess.Popen([sys.executable, "-c", NODE, "--ros-args", *words])
+        return subprocess.Popen([sys.executable, "-m", NODE, str(self._switch), "--ros-args", *words])
+
+    def end_node(self) -> None:
+        """End the inference node, whatever state it is in; `revive` starts another."""
+        self.node.send_signal(signal.SIGCONT)
+        self.node.terminate()
+        end_within(self.node, END_S)
 
     def start_camera(self, name: str) -> subprocess.Popen[bytes]:
         """Start a camera, or what floods the node where it is told to."""
@@ -70,6 +85,10 @@ class Rig:
         stdin.write(f"{word}\n".encode())
         stdin.flush()
 
+    def spoil(self, word: str) -> None:
+        """Say what is wrong with the policy from now on."""
+        self._switch.write_text(word)
+
     def kill_camera(self, name: str) -> None:
         """Kill a camera's process, -9."""
         self.cameras[name].kill()
@@ -80,7 +99,9 @@ class Rig:
         for name, process in self.cameras.items():
             if process.poll() is not None:
                 self.cameras[name] = self.start_camera(name)
-        if self.node.poll() is not None:
+        if (ended := self.node.poll()) is not None:
+            if ended == -signal.SIGKILL:  # Its services would be asked, and never answer.
+                self.caller.pause(GIVEN_UP_S)
             self.node = self.start_node()
 
     def signal_node(self, number: signal.Signals) -> None:
@@ -91,18 +112,31 @@ class Rig:
         """Bring the arm to its first place, let the policy move it; return whether it moves steadily."""
         self.client.configure()
         self.client.ready()
+        self.caller.until(self._cameras_are_there, "the cameras", STARTUP_S)
         self.arm.joints = self._start
         self.caller.pause(0.3)
         deadline = time.monotonic() + PATIENCE_S
         while True:
             self.client.begin(next(iter(self.contract.tasks)))
-            count = len(self.arm.sent)
             # A busy computer may hold the arm before it has moved; then another attempt is made.
-            self.caller.pause(MOVED_COMMANDS / self.contract.arm.rate_hz + 0.2)
-            moved = len(self.arm.sent) - count >= MOVED_COMMANDS and not self.stopped and self.moves()
+            moved = self._go_on(len(self.arm.sent) + MOVED_COMMANDS) and not self.stopped and self.moves()
             if moved or time.monotonic() > deadline:
                 return moved
             self.client.ready()
+
+    def _cameras_are_there(self) -> bool:
+        """Return whether every camera offers its images: processes take their time to start."""
+        return all(self._alive.node.count_publishers(one.topic) for one in self.contract.cameras.values())
+
+    def _go_on(self, count: int) -> bool:
+        """Return whether `count` commands have been sent, in four times as long as they should take."""
+        period_s = self.contract.arm.period_ns / 1e9
+        self.caller.pause(MOVED_COMMANDS * period_s)
+        for _ in range(3 * MOVED_COMMANDS):
+            if len(self.arm.sent) >= count or self.stopped:
+                break
+            self.caller.pause(period_s)
+        return len(self.arm.sent) >= count
 
     def moves(self) -> bool:
         """Return whether the tool was commanded to move lately."""
@@ -137,6 +171,7 @@ def end_within(process: subprocess.Popen[bytes], seconds: float) -> None:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
         process.kill()
+        process.wait(seconds)
 
 
 @contextlib.contextmanager
@@ -153,9 +188,17 @@ def rig(contract: Contract, folder: Path, camera_prefix: Sequence[str] = ()) -> 
 
 
 def for_rig(contract: Contract) -> Contract:
-    """Return `contract` for a robot without a controller that reports, a deadman, and limits on its rates.
+    """Return `contract` with a deadman and without limits on rates.
 
-    Sensors that a busy computer slows down are to trip the gates, not to keep the policy from beginning.
+    Sensors that a busy computer slows down are to trip the gates, not to keep the policy from beginning. The
+    controller reports where the messages that it reports by are installed.
     """
     quality = dataclasses.replace(contract.quality, rate=ANY, offset_ms=ANY)
-    return dataclasses.replace(contract, gates=contract.gates.simulated(), quality=quality)
+    asked = with_deadman(dataclasses.replace(contract, quality=quality))
+    gates = asked.gates
+    deadman = dataclasses.replace(gates.deadman, button=None)
+    there = importlib.util.find_spec(gates.robot_state.type.split("/")[0]) is not None
+    robot_state = gates.robot_state if there else dataclasses.replace(gates.robot_state, topic=None)
+    return dataclasses.replace(
+        asked, gates=dataclasses.replace(gates, deadman=deadman, robot_state=robot_state)
+    )
