@@ -7,6 +7,8 @@ from collections.abc import Callable
 from types import SimpleNamespace as Message
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -232,12 +234,24 @@ def test_messages_of_another_stream_of_the_topic_do_not_count(look: FirstLook) -
     assert seen["arm"].wrong == ()  # it may still come
 
 
-def test_compressed_images_are_not_asked_for_a_size(contract: Contract) -> None:
+@pytest.mark.parametrize(
+    ("data", "wrong"),
+    [
+        (cv2.imencode(".jpg", np.zeros((128, 128, 3), np.uint8))[1].tobytes(), ()),
+        (
+            cv2.imencode(".png", np.zeros((128, 64, 3), np.uint8))[1].tobytes(),
+            (("images of 64x128", "128x128"),),
+        ),
+        (b"no image", (("format 'jpeg', no jpeg or png", "128x128"),)),
+    ],
+    ids=["fitting", "size", "none"],
+)
+def test_compressed_images_say_their_size_too(contract: Contract, data: bytes, wrong: object) -> None:
     fixed = dataclasses.replace(contract.streams["fixed"], type="sensor_msgs/msg/CompressedImage")
     assert isinstance(fixed, ImageStream)
     look = FirstLook(dataclasses.replace(contract, streams={**contract.streams, "fixed": fixed}))
-    look.saw("fixed", stamped(0, format="jpeg"), 0)
-    assert look.seen(0)["fixed"].wrong == ()
+    look.saw("fixed", stamped(0, format="jpeg", data=data), 0)
+    assert look.seen(0)["fixed"].wrong == wrong
 
 
 def test_an_arm_without_a_joint_is_told_which(look: FirstLook, contract: Contract) -> None:

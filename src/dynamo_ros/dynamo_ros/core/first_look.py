@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from dynamo_policies.contract import Contract
 from dynamo_policies.decode import stamp_of
+from dynamo_policies.images import size_of_compressed
 from dynamo_policies.streams import ImageStream, JointStream, PoseStream, Stream
 
 SECOND_NS = 1_000_000_000
@@ -99,12 +100,20 @@ def _beside(stream: Stream, streams: Mapping[str, Stream]) -> set[str]:
 
 def _wrong(stream: Stream, message: Any) -> Iterator[tuple[str, str]]:
     """Yield what of a message is not as the contract has it."""
-    if isinstance(stream, ImageStream) and hasattr(message, "encoding"):
-        if message.encoding != stream.encoding:
+    if isinstance(stream, ImageStream):
+        if hasattr(message, "encoding") and message.encoding != stream.encoding:
             yield f"encoding {message.encoding!r}", repr(stream.encoding)
-        if (message.width, message.height) != (stream.width, stream.height):
-            yield f"images of {message.width}x{message.height}", f"{stream.width}x{stream.height}"
+        if (size := _size(message)) != (stream.width, stream.height):
+            given = f"images of {size[0]}x{size[1]}" if size else f"format {message.format!r}, no jpeg or png"
+            yield given, f"{stream.width}x{stream.height}"
     if isinstance(stream, JointStream) and (missing := set(stream.joints) - set(message.name)):
         yield f"joints {list(message.name)} without {sorted(missing)}", f"{list(stream.joints)}"
     if isinstance(stream, PoseStream) and message.header.frame_id != stream.frame:
         yield f"frame {message.header.frame_id!r}", repr(stream.frame)
+
+
+def _size(message: Any) -> tuple[int, int] | None:
+    """Return width and height of a raw or compressed image, None where a compressed one does not say."""
+    if hasattr(message, "encoding"):
+        return message.width, message.height
+    return size_of_compressed(memoryview(message.data))

@@ -22,7 +22,7 @@ from dynamo_ros.nodes.messages import now_ns
 from dynamo_ros.nodes.qos import stream_qos
 from dynamo_ros.nodes.receive_times import ReceiveTimes
 
-KEPT = 64  # messages that wait to be handed on; the oldest are dropped
+KEPT = 64  # messages of a stream that wait to be handed on; the oldest are dropped
 
 
 class Arrival(NamedTuple):
@@ -59,7 +59,8 @@ class StreamsIn:
     ) -> None:
         self._node, self._take, self._refuse, self._timings, self._saw = node, take, refuse, timings, saw
         self._decoder, self._times = Decoder(contract, frames), ReceiveTimes(node)
-        self._arrivals: deque[Arrival] = deque(maxlen=KEPT)
+        # Each stream has its own, so that fast joint states drive out no image.
+        self._arrivals: dict[str, deque[Arrival]] = {name: deque(maxlen=KEPT) for name in contract.observed}
         self._beside = not node.get_parameter("use_sim_time").value
         topics: dict[str, list[str]] = {}
         for name, stream in contract.observed.items():
@@ -78,9 +79,10 @@ class StreamsIn:
         self._times.close()
 
     def hand_on(self) -> None:
-        """Hand on what has come since the last call."""
-        while self._arrivals:
-            self._hand_on(self._arrivals.popleft())
+        """Hand on what has come since the last call, in the order in which it was received."""
+        come = [one.popleft() for one in self._arrivals.values() for _ in range(len(one))]
+        for arrival in sorted(come, key=lambda one: one.receive_ns):
+            self._hand_on(arrival)
 
     def _subscribe(self, contract: Contract, topic: str, names: tuple[str, ...]) -> Subscription:
         stream = contract.observed[names[0]]
@@ -91,7 +93,7 @@ class StreamsIn:
     def _receive(self, names: tuple[str, ...], message: Any, info: Mapping[str, int | None]) -> None:
         called_ns, (receive_ns, _sent_ns) = now_ns(self._node.get_clock()), self._times.of(info)
         for name in names:
-            self._arrivals.append(self._decoded(name, message, receive_ns, called_ns - receive_ns))
+            self._arrivals[name].append(self._decoded(name, message, receive_ns, called_ns - receive_ns))
         if not self._beside:
             self.hand_on()
 
