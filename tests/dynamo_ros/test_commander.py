@@ -273,6 +273,17 @@ def test_stale_joint_positions_hold_and_then_stop(commander: Commander) -> None:
     assert commander.stopped.kind == "stale"
 
 
+def test_joint_positions_of_before_a_clock_went_back_stop_as_old_ones_do(commander: Commander) -> None:
+    commander.start(READY, 9 * SECOND)
+    commander.aim(target(0.5, 0.2, 0.3), 10 * SECOND)
+    run(commander, 9 * SECOND, 0.2)
+    for now in range(0, SECOND, PERIOD):
+        commander.step(now)
+    assert commander.stopped is not None
+    assert commander.stopped.kind == "stale"
+    assert "a clock went back" in commander.stopped.text
+
+
 def test_nothing_is_commanded_before_the_start_and_after_the_finish(commander: Commander) -> None:
     assert Commander(CONTRACT).step(PERIOD) is None
     commander.finish()
@@ -283,9 +294,9 @@ def test_a_call_is_worth_one_period_at_most(commander: Commander) -> None:
     jog = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
     commander.jog(jog, 0.0, 9 * SECOND)
     before = run(commander, 0, 0.5)[-1].joints[6]
-    for late_ns in (3 * PERIOD, -SECOND, PERIOD):
+    for late_ns in (3 * PERIOD, -2 * PERIOD, PERIOD):
         now = SECOND // 2 + late_ns
-        commander.observe(READY, SECOND)
+        commander.observe(READY, now)
         command = commander.step(now)
         assert command is not None
         assert 0.0 < command.joints[6] - before <= 1.0 * PERIOD / SECOND + 1e-9

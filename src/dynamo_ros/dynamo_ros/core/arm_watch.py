@@ -44,13 +44,17 @@ class ArmWatch:
         return f"the arm is {error:.3f} rad from its command, more than {limit}"
 
     def stale(self, now_ns: int) -> bool:
-        """Return whether the measured joints are too old to move by."""
-        return self._max_age_ns is not None and now_ns - self._stamp_ns > self._max_age_ns
+        """Return whether the measured joints are too old to move by; or ahead, where the clock went back."""
+        return self._max_age_ns is not None and abs(now_ns - self._stamp_ns) > self._max_age_ns
 
     def gone(self, now_ns: int) -> str | None:
         """Return why to stop: the measured joints have been too old for too long."""
         age_s = (now_ns - self._stamp_ns) / 1e9
-        return f"no joint positions of the arm for {age_s:.2f} s" if age_s > self._arm.stale_stop_s else None
+        if abs(age_s) <= self._arm.stale_stop_s:
+            return None
+        if age_s > 0.0:
+            return f"no joint positions of the arm for {age_s:.2f} s"
+        return f"the joint positions of the arm are from {-age_s:.2f} s ahead: a clock went back"
 
     def elsewhere(self, start: FloatArray) -> str | None:
         """Return why to stop: the arm is not at the joints `start` (J,) where commanding is to begin."""
