@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import foreign_factory
 from bag_factory import write_episode_bag
@@ -123,6 +124,18 @@ def test_steps_and_seed_can_be_given(tmp_path: Path, bags: Path, cache: Path) ->
     record = load_encoder(tmp_path / "run").record
     assert record.metrics["steps"] == 2
     assert record.config.seed == 7
+
+
+def test_episodes_that_are_held_out_give_a_curve_and_are_not_learned_from(
+    tmp_path: Path, bags: Path, cache: Path
+) -> None:
+    settings = PRETRAIN + "train_share: 0.7\nlog_every: 1\n"
+    out = tmp_path / "run"
+    assert run(tmp_path, cache, "pretrain", settings, "--bags", bags, "--out", out) == 0
+    assert len(load_encoder(out).record.bag_hashes) == 2
+    events = EventAccumulator(str(out / "tensorboard"))
+    events.Reload()
+    assert len(events.Scalars("validation/loss")) == 4
 
 
 def test_a_finished_run_is_resumed_by_reading_it(tmp_path: Path, bags: Path, cache: Path) -> None:

@@ -13,7 +13,7 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.episodes import Episode
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.labels import action_labels
-from dynamo_policies.splits import training_episodes
+from dynamo_policies.splits import held_out_episodes, training_episodes
 from toy_episodes import PERIOD_NS, make_episode
 
 episodes_by_hand = st.tuples(
@@ -122,7 +122,10 @@ def test_a_share_of_the_episodes_is_drawn_whole_and_by_the_seed(contract: Contra
     order = torch.randperm(21, generator=torch.Generator().manual_seed(42))
     assert [id(e) for e in one] == [id(episodes[place]) for place in order[:19]]
     assert {id(e) for e in one} != {id(e) for e in other}
+    rest = held_out_episodes(episodes, 0.95, 42)
+    assert [id(e) for e in rest] == [id(episodes[place]) for place in order[19:]]
     assert training_episodes(episodes, 1.0, 42) == episodes
+    assert held_out_episodes(episodes, 1.0, 42) == []
     with pytest.raises(ConfigError, match=r"train_share 0\.95 of 1 episodes leaves none"):
         training_episodes(episodes[:1], 0.95, 42)
 

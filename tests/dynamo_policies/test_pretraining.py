@@ -23,9 +23,11 @@ from dynamo_policies.pretraining import (
     make_objective,
     pretrain,
 )
+from dynamo_policies.processes import join
 from dynamo_policies.recipes import Recipe, load_recipe
 from dynamo_policies.schedules import learning_rate_share, set_learning_rates
 from dynamo_policies.tensorfiles import TensorFileError, read_json
+from dynamo_policies.validation import Validation
 from toy_segments import Grey, InterruptedRunError, Squares, interrupt_after
 
 CONFIGS = Path(__file__).parents[2] / "config" / "pretrain"
@@ -35,6 +37,10 @@ TINY: dict[str, Any] = {
     "window": 3, "latent_size": 4, "layers": 1, "heads": 2, "width": 8,
 }  # fmt: skip
 LOOP_ALONE = {key: TINY[key] for key in ("image_size", "channels", "segment_length", "segments", "steps")}
+SMALL_OTHERS = {
+    "byol": {"hidden": 8, "projection": 8},
+    "rpt": {"layers": 1, "heads": 2, "width": 16},
+}
 ORIGIN = Origin(contract_hash="c0ffee", bag_hashes=("b0", "b1"))
 
 
@@ -102,6 +108,31 @@ def test_the_decay_of_moving_averages_is_logged(tmp_path: Path, name: str) -> No
     run(tmp_path, chosen)
     decays = [event.value for event in scalars(tmp_path, "ema_decay")]
     assert decays == pytest.approx([ema_decay_at(step / 6, start=0.9) for step in range(6)])
+
+
+@pytest.mark.parametrize("name", ["dynamo", "dynamo_ema", "byol", "rpt"])
+def test_losses_of_what_is_not_learned_from_are_logged_and_change_nothing(tmp_path: Path, name: str) -> None:
+    small = TINY if name.startswith("dynamo") else LOOP_ALONE | SMALL_OTHERS[name]
+    chosen = load_recipe(CONFIGS / f"{name}.yaml", **(small | {"log_every": 2, "precision": "float32"}))
+    run(tmp_path / "with", chosen, validation=Squares())
+    run(tmp_path / "without", chosen)
+    ours, theirs = weights(tmp_path / "with"), weights(tmp_path / "without")
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    points = scalars(tmp_path / "with", "validation/loss")
+    assert [point.step for point in points] == [2, 4, 6]
+    assert len({point.value for point in points}) == 3  # the same segments, another encoder
+    assert all(np.isfinite(point.value) for point in points)
+
+
+def test_segments_that_are_validated_are_always_the_same_ones() -> None:
+    chosen, team = recipe(forward_dropout=0.5), join("cpu")
+    objective = make_objective(chosen).train()
+    validation = Validation(Squares(), chosen.run, team)
+    first, again = validation.losses(objective), validation.losses(objective)
+    assert first == again
+    assert set(first) >= {"validation/loss", "validation/dynamics", "validation/covariance"}
+    assert objective.training
+    assert objective.encoder.trunk.bn1.num_batches_tracked == 0
 
 
 def test_a_resumed_run_keeps_the_point_at_its_checkpoint(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from dynamo_policies.recipes import Recipe
 from dynamo_policies.schedules import average_progress, set_learning_rates
 from dynamo_policies.steps import clip_gradients, everyones, learn
 from dynamo_policies.tensorfiles import write_json
+from dynamo_policies.validation import Validation
 
 METRICS_FILE = "metrics.json"
 SMOOTHED_STEPS = 10  # the first and the last loss of a run are means over this many steps
@@ -88,14 +89,16 @@ def pretrain(
     device: str = "cpu",
     resume: bool = False,
     project: str = "",
+    validation: Sampler | None = None,
     on_step: Callable[[StepReport], None] = ignore_step,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Finished:
     """Train an encoder by `recipe` and leave it, its metrics and TensorBoard curves in `folder`.
 
     With `resume` the run goes on where its last checkpoint was written; without, a folder that holds a
-    checkpoint is refused. Curves go to the `project` of Weights & Biases too, if one is named. Where several
-    processes share the run, all of them call this; `folder` is one that all of them see.
+    checkpoint is refused. Curves go to the `project` of Weights & Biases too, if one is named; the losses of
+    segments out of `validation`, without actions, are among them. Where several processes share the run, all
+    of them call this; `folder` is one that all of them see.
 
     Raises:
         ConfigError: the settings do not go together, or segments can't be shared out evenly.
@@ -111,6 +114,7 @@ def pretrain(
     optimiser = make_optimiser(objective, config)
     progress = _start(folder, objective, optimiser, recipe, sampler, resume=resume)
     model = team.prepare_model(objective)
+    held_out = Validation(validation, config, team) if validation is not None else None
     pending: list[Tensor] = []  # losses that were not read yet, as that waits for the device
     logged = progress.step, progress.seconds
     with (
@@ -141,6 +145,8 @@ def pretrain(
                 others = {"images_per_s": _images(batch, team) * (progress.step - logged[0]) / seconds}
                 if (decay := objective.decay(average_progress(config, progress.step - 1))) is not None:
                     others["ema_decay"] = decay
+                if held_out is not None:
+                    others |= held_out.losses(objective)
                 if progress.step <= config.warmup * config.steps:
                     losses = losses._replace(trivial=None)  # where many runs begin
                 signs = log_step(curves, everyones(losses, team), progress.step, optimiser, others)

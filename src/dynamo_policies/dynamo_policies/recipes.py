@@ -29,8 +29,9 @@ class PretrainConfig:
 
     `segment_length` ticks are shown at once, and `unused_ticks` more have to follow: the authors' code leaves
     out the last window of an episode. A share of `train_share` of the episodes, drawn from `split_seed`, is
-    learned from. `init` is the encoder to start from: a folder, or a checkpoint that `dynamo encoder import`
-    can read. `sync_batch_norm`: where several processes share a run, batch norms see all of them.
+    learned from; the curves `validation/...` are of the others. `init` is the encoder to start from: a
+    folder, or a checkpoint that `dynamo encoder import` can read. `sync_batch_norm`: where several processes
+    share a run, batch norms see all of them.
 
     A step's `segments` are shared by all processes, and each learns from its own in `accumulate` parts, one
     after the other, which takes less memory. `resident`: keep all frames on the device; auto does so on CUDA

@@ -21,5 +21,16 @@ def training_episodes(episodes: Sequence[Episode], share: float, seed: int) -> l
     count = int(share * len(episodes))
     if count < 1:
         raise ConfigError(f"train_share {share:g} of {len(episodes)} episodes leaves none to learn from")
-    order = torch.randperm(len(episodes), generator=torch.Generator().manual_seed(seed))
-    return [episodes[int(place)] for place in order[:count]]
+    return [episodes[place] for place in _order(len(episodes), seed)[:count]]
+
+
+def held_out_episodes(episodes: Sequence[Episode], share: float, seed: int) -> list[Episode]:
+    """Return the episodes that `training_episodes` leaves out."""
+    if share == 1.0:
+        return []
+    return [episodes[place] for place in _order(len(episodes), seed)[int(share * len(episodes)) :]]
+
+
+def _order(count: int, seed: int) -> list[int]:
+    order: list[int] = torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tolist()
+    return order

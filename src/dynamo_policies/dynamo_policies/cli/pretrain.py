@@ -17,7 +17,7 @@ from dynamo_policies.cli.learning import (
     read_episodes,
     read_infos,
 )
-from dynamo_policies.clips import SegmentSampler
+from dynamo_policies.clips import SegmentSampler, longest_run
 from dynamo_policies.decode import FrameSettings
 from dynamo_policies.episodes import Episode
 
@@ -44,7 +44,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from dynamo_policies.pretraining import Origin, StepReport, pretrain
     from dynamo_policies.processes import leave, one_first
     from dynamo_policies.recipes import load_recipe
-    from dynamo_policies.splits import training_episodes
+    from dynamo_policies.splits import held_out_episodes, training_episodes
 
     given = {name: getattr(arguments, name) for name in ("steps", "epochs", "seed", "init")}
     changes = {name: value for name, value in given.items() if value is not None}
@@ -55,6 +55,7 @@ def _run(arguments: argparse.Namespace) -> int:
     with one_first(device) as speaks:
         console = make_console() if speaks else Console(quiet=True)
         episodes = read_episodes(infos, frames, arguments.cache, console)
+    held_out = held_out_episodes(episodes, config.train_share, config.split_seed)
     episodes = training_episodes(episodes, config.train_share, config.split_seed)
     sampler = _make_sampler(recipe, episodes)
     recipe = recipe.over(sampler)
@@ -74,6 +75,7 @@ def _run(arguments: argparse.Namespace) -> int:
             device=device,
             resume=arguments.resume,
             project=arguments.wandb,
+            validation=_make_validation(recipe, held_out),
             on_step=show,
         )
     leave()
@@ -93,6 +95,17 @@ def _make_sampler(recipe: Recipe, episodes: Sequence[Episode]) -> SegmentSampler
     return SegmentSampler(
         episodes, config.segment_length, config.seed, unused=config.unused_ticks, actions=actions
     )
+
+
+def _make_validation(recipe: Recipe, episodes: Sequence[Episode]) -> SegmentSampler | None:
+    """Return the sampler of those `episodes` that are long enough; none where the objective needs actions."""
+    from dynamo_policies.objectives.labelled import LabelledConfig
+
+    config = recipe.run
+    long = [one for one in episodes if longest_run(one) >= config.segment_length + config.unused_ticks]
+    if not long or isinstance(recipe.objective, LabelledConfig):
+        return None
+    return SegmentSampler(long, config.segment_length, config.split_seed, unused=config.unused_ticks)
 
 
 def _summary(metrics: dict[str, float]) -> str:
