@@ -9,10 +9,12 @@ import av
 import cv2
 import numpy as np
 import pytest
+import yaml
 from pyarrow import parquet
+from rosbags.rosbag2.metadata import dump_qos_v9
 
-from bag_factory import episode_messages, write_bag
-from dynamo_policies.bag_copy import CopyError
+from bag_factory import START_NS, episode_messages, write_bag
+from dynamo_policies.bag_copy import BagCopy, CopiedMessage, CopyError, messages_to_copy
 from dynamo_policies.bags import BagError, raw_messages, read_info
 from dynamo_policies.bagtools.cutting import merge, split
 from dynamo_policies.bagtools.lerobot import ExportError, export_lerobot
@@ -22,6 +24,8 @@ from dynamo_policies.cli.main import main
 from dynamo_policies.contract import Contract, ContractMismatchError
 from dynamo_policies.decode import FrameSettings
 from dynamo_policies.episodes import load_episode
+from dynamo_policies.mcap import Channel, Schema
+from dynamo_ros.core.bag_topics import qos
 from foreign_bags import foreign_bag
 
 
@@ -53,10 +57,13 @@ def test_a_bag_that_cannot_be_measured_is_shown_beside_the_others(
     content = bytearray(file.read_bytes())
     content[60_000:260_000] = b"\xff" * 200_000
     file.write_bytes(content)
-    assert main(["bags", "info", str(tmp_path)], [COMMAND]) == 0
+    shutil.copytree(episode_bag, tmp_path / "cut")
+    (tmp_path / "cut" / "episode_0.mcap").write_bytes(content[:1_000_000])
+    assert main(["bags", "info", "--sheet", str(tmp_path / "sheet.png"), str(tmp_path)], [COMMAND]) == 1
     shown = " ".join(capsys.readouterr().out.split())
-    assert "can't" in shown
-    assert "2 bags" in shown
+    assert "1 bags, 2 s" in shown
+    assert "2 bags can't be read" in shown
+    assert (tmp_path / "sheet.png").is_file()
 
 
 def test_the_preview_agrees_with_the_episode(episode_bag: Path) -> None:
@@ -106,7 +113,38 @@ def test_a_foreign_bag_is_split_into_bags_with_the_contract(
     bag = foreign_bag(tmp_path / "bag", types, episode_messages(contract, 0.5), storage=storage)
     parts = split(bag, [0.2], tmp_path, contract)
     assert [read_info(part).contract for part in parts] == [contract, contract]
-    assert sum(read_info(part).messages for part in parts) == read_info(bag, contract).messages
+    # The gripper's message before the cut holds after it as well.
+    assert sum(read_info(part).messages for part in parts) == read_info(bag, contract).messages + 1
+
+
+def test_what_was_said_once_is_said_again_in_each_part(contract: Contract, tmp_path: Path) -> None:
+    messages = episode_messages(contract, 2.0)
+    gripper = [raw for raw in messages if b"drive_joint" in raw.data]
+    bag = write_bag(tmp_path / "bag", contract, [raw for raw in messages if raw not in gripper[1:]])
+    info, schema = read_info(bag), Schema("std_msgs/msg/String", "ros2msg", "string data")
+    channel = Channel(
+        0, "/tf_static", schema, "cdr", yaml.safe_dump(dump_qos_v9([qos("reliable", 1, latched=True)]))
+    )
+    with BagCopy(tmp_path / "whole", {**info.custom, "dropped": json.dumps({"/tf_static": 1})}) as copy:
+        for text in (b"a", b"b"):
+            data = b"\x00\x01\x00\x00\x02\x00\x00\x00" + text + b"\x00"
+            copy.write(CopiedMessage(channel, info.start_ns, info.start_ns, 0, data))
+        for message in messages_to_copy(info):
+            copy.write(message)
+    parts = split(tmp_path / "whole", [0.7, 1.5], tmp_path / "parts")
+    begins = []
+    for part in parts:
+        found = read_info(part)
+        assert load_episode(part, FrameSettings(8)).valid.mean() > 0.7
+        said = list(raw_messages(found, ["/tf_static"]))
+        assert [bytes(raw.data)[8:9] for raw in said] == [b"a", b"b"]
+        begins.append(int(found.custom["started_ns"]))
+        assert {raw.receive_ns for raw in said} == {begins[-1]} == {found.start_ns}
+        assert found.note.endswith("of whole, of which the drops are")
+    assert [begin - info.start_ns for begin in begins] == [0, 700_000_000, 1_500_000_000]
+    merged = merge(parts, tmp_path / "merged")
+    assert sorted(contents(merged)) == sorted(contents(tmp_path / "whole"))
+    assert read_info(merged).custom["started_ns"] == str(info.start_ns)
 
 
 def test_what_cannot_be_split_or_merged_says_why(
@@ -199,5 +237,15 @@ def test_what_cannot_be_exported_says_why(episode_bag: Path, contract: Contract,
     other = write_bag(tmp_path / "bag", replace(contract, settle_ms=1.0), episode_messages(contract, 0.5))
     with pytest.raises(ExportError, match="another contract"):
         export_lerobot([episode_bag, other], tmp_path / "set")
+    first, late = contract.streams["fixed"].topic, contract.streams["target_pose"].topic
+    blind = [
+        raw
+        for raw in episode_messages(contract, 1.5)
+        if not (raw.topic == first and raw.receive_ns > START_NS + 10**7)
+        and not (raw.topic == late and raw.receive_ns < START_NS + 10**9)
+    ]
+    with pytest.raises(ExportError, match=r"has no valid tick with a target; `dynamo"):
+        export_lerobot([write_bag(tmp_path / "blind", contract, blind)], tmp_path / "set")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bag", "blind"]
     with pytest.raises(BagError, match=r"no metadata\.yaml"):
         export_lerobot([tmp_path], tmp_path / "other")

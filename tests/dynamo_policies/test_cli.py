@@ -1,6 +1,7 @@
 """The command `dynamo` and `dynamo bags`."""
 
 import argparse
+import shutil
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -115,6 +116,23 @@ def test_verify_says_what_is_wrong(
     assert "stream 'fixed' pauses for 533 ms; at most 150 is allowed" in shown
     assert "ticks are valid" in shown
     assert "0 of 1 bags are good" in shown
+
+
+def test_what_was_cut_off_is_no_bag_and_is_named(
+    episode_bag: Path, contract: Contract, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(episode_bag, tmp_path / "whole")
+    (tmp_path / "copied").mkdir()
+    content = (episode_bag / "episode_0.mcap").read_bytes()
+    (tmp_path / "copied" / "episode_0.mcap").write_bytes(content[: len(content) // 2])
+    writer = EpisodeWriter(tmp_path / "recorded", contract, "put_yogurt")  # goes on, so nothing is wrong
+    assert main(["bags", "verify", str(tmp_path)], [COMMAND]) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "copied error: a recording or a copy that was cut off, no bag yet; `dynamo bags repair`" in shown
+    assert "1 of 2 bags are good" in shown
+    assert main(["bags", "info", str(tmp_path)], [COMMAND]) == 0
+    assert f"{tmp_path / 'copied'}: a recording or a copy" in capsys.readouterr().out
+    writer.discard()
 
 
 def test_verify_holds_bags_against_a_contract(

@@ -165,11 +165,17 @@ def replaced(old: str, new: str) -> Callable[[Path], None]:
     return edited(lambda given: re.sub(old, new, given, count=1))
 
 
+# Ten million texts, in some hundred characters.
+BOMB = "a: &a0 [x]\n" + "".join(f"  a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 8))
+BOMB += "  storage_identifier: *a7"
+
 BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "not utf-8": (lambda bag: (bag / "metadata.yaml").write_bytes(b"\xff\xfe\x00"), "no rosbag2 metadata"),
     "a list": (edited(lambda _: "- a\n- b\n"), "no rosbag2 metadata"),
     "a list inside": (edited(lambda _: "rosbag2_bagfile_information: [1]"), "holds list, not a mapping"),
     "deep": (edited(lambda _: "[" * 10000), "no rosbag2 metadata"),
+    "aliases": (edited(lambda given: given.replace("storage_identifier: mcap", BOMB)), "aliases written out"),
+    "merges": (replaced("identifier: mcap", "identifier: mcap\n  <<: {a: 1}"), "no rosbag2 metadata"),
     "huge": (edited(lambda given: given + "#" * (5 << 20)), "larger than 4194304 bytes"),
     "future": (replaced("version: 9", "version: 10"), "version 10; up to 9 is read"),
     "no version": (replaced("version: 9", "other: 9"), "metadata.yaml is damaged"),

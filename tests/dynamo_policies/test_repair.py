@@ -1,5 +1,6 @@
 """Recordings that were cut off and damaged bags, repaired."""
 
+import json
 import os
 import random
 import shutil
@@ -24,6 +25,7 @@ from dynamo_policies.episodes import load_episode
 from dynamo_policies.mcap import CHUNK, MAGIC, McapError, open_file, read_chunk, records
 from dynamo_policies.mcap_reader import Losses, salvage
 from dynamo_policies.repair import find_damaged, repair
+from dynamo_policies.stream_hashes import check_hashes
 from dynamo_policies.streams import ImageStream
 from dynamo_ros.core.recording import EpisodeWriter
 from foreign_bags import foreign_bag
@@ -218,6 +220,24 @@ def test_a_bag_that_lost_only_its_metadata_loses_nothing(
     assert (repaired.lost, repaired.lost_bytes, repaired.lost_s, repaired.complete) == ({}, 0, 0.0, True)
     assert set(read_all(bag)) == set(read_all(episode_bag))
     assert len(load_episode(bag, FrameSettings(8))) > 10
+
+
+def test_a_finished_bag_that_was_not_yet_in_its_place_loses_nothing_it_says(
+    episode_bag: Path, contract: Contract, tmp_path: Path
+) -> None:
+    part = tmp_path / ".episode_0.part"
+    shutil.copytree(episode_bag, part / "episode_0")
+    before = read_info(episode_bag)
+    begun = {"contract": before.custom["contract"], "task": "put_yogurt", "outcome": "unknown"}
+    (part / "about.json").write_text(json.dumps(begun))
+    repaired = repair(part)
+    info = read_info(repaired.path)
+    assert (repaired.lost, repaired.lost_bytes, repaired.lost_s, repaired.complete) == ({}, 0, 0.0, True)
+    assert info.outcome == "success"
+    assert {key: text for key, text in info.custom.items() if key != "note"} == {
+        key: text for key, text in before.custom.items() if key != "note"
+    }
+    assert check_hashes(info) == []
 
 
 def test_a_recording_whose_description_was_lost_is_repaired_with_a_given_contract(

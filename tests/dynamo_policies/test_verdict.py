@@ -175,3 +175,8 @@ def test_the_command_line_tells_verdicts(
     shown = capsys.readouterr().out
     assert "1 green, 0 amber, 1 red" in shown
     assert "wrist: 15.0 Hz; the contract says 30" in shown
+    (tmp_path / "slow" / "slow.mcap").write_bytes(b"")
+    assert main(["bags", "verdict", str(tmp_path)]) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "1 green, 0 amber, 0 red 1 bags can't be read" in shown
+    assert "truncated or no MCAP file" in shown

@@ -71,7 +71,18 @@ CHANGES = st.builds(
     st.one_of(
         st.binary(min_size=1, max_size=9),
         st.sampled_from(
-            [b"\xff" * 8, b"\x00" * 8, b"\xff\xff\xff\x7f", b"- ", b": ", b"[", b"&a *a", b"-1", b"~"]
+            [
+                b"\xff" * 8,
+                b"\x00" * 8,
+                b"\xff\xff\xff\x7f",
+                b"- ",
+                b": ",
+                b"[",
+                b"&a *a",
+                b"<<: *a",
+                b"-1",
+                b"~",
+            ]
         ),
     ),
 )

@@ -22,6 +22,7 @@ from dynamo_policies.errors import DynamoError
 from dynamo_policies.mcap import Channel, McapError, Schema, open_file
 from dynamo_policies.mcap_reader import Found, read
 from dynamo_policies.mcap_writer import Group, McapFile
+from dynamo_policies.safe_yaml import load_yaml
 from dynamo_policies.storage import definition_hash, typestore
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class BagCopy:
     """A new MCAP bag; a context manager that completes it, or removes it when an error passes."""
 
     def __init__(self, path: Path, custom: Mapping[str, str]) -> None:
-        """Prepare the bag `path`, whose custom data is `custom`.
+        """Prepare the bag `path`, whose custom data is `custom`; it may change until the bag is complete.
 
         Raises:
             CopyError: `path` exists.
@@ -56,7 +57,7 @@ class BagCopy:
         if path.exists():
             raise CopyError(f"{path} exists already; choose another name")
         self.path = path
-        self._custom = dict(custom)
+        self.custom = dict(custom)
         self._numbers: dict[tuple[str, str], int] = {}
         self._channels: dict[int, Channel] = {}
 
@@ -134,7 +135,7 @@ class BagCopy:
             "compression_format": "",
             "compression_mode": "",
             "files": [{"path": self._name, **span}],
-            "custom_data": self._custom,
+            "custom_data": self.custom,
             "ros_distro": "jazzy",
         }
 
@@ -145,7 +146,7 @@ def _topic_metadata(channel: Channel) -> dict[str, Any]:
         "name": channel.topic,
         "type": schema.type,
         "serialization_format": channel.encoding,
-        "offered_qos_profiles": dump_qos_v9(_profiles(channel.qos)),
+        "offered_qos_profiles": dump_qos_v9(qos_profiles(channel.qos)),
         "type_description_hash": definition_hash(schema.type, schema.definition, schema.encoding) or NO_HASH,
     }
 
@@ -199,9 +200,9 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _profiles(text: str) -> list[Qos]:
+def qos_profiles(text: str) -> list[Qos]:
     """Return the QoS profiles that a channel names; none where they can't be read."""
     try:
-        return parse_qos(yaml.safe_load(text) or [])
+        return parse_qos(load_yaml(text) or [])
     except (yaml.YAMLError, ReaderError, LookupError, TypeError, ValueError, AttributeError):
         return []

@@ -18,11 +18,11 @@ import yaml
 from dynamo_policies.contract import Contract, parse_contract
 from dynamo_policies.errors import ConfigError, DynamoError
 from dynamo_policies.mcap import MAGIC
+from dynamo_policies.safe_yaml import load_yaml
 from dynamo_policies.streams import ImageStream
 
 LARGEST_METADATA = 4 << 20
 LATEST_VERSION = 9  # of rosbag2's metadata.yaml
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where there is one
 COMPRESSED, COMPRESSED_IMAGE = "/compressed", "sensor_msgs/msg/CompressedImage"  # as image_transport has it
 STORAGES = ("mcap", "sqlite3")
 COMPRESSIONS = ("", "none", "file", "message", "storage")
@@ -106,8 +106,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     if file.stat().st_size > LARGEST_METADATA:
         raise BagError(path, f"its metadata.yaml is larger than {LARGEST_METADATA} bytes")
     try:
-        loaded = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506  # a safe loader
-        metadata = loaded["rosbag2_bagfile_information"]
+        metadata = load_yaml(file.read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BagError(path, f"its metadata.yaml is no rosbag2 metadata: {error!r}", damaged=True) from error
     if not isinstance(metadata, dict):

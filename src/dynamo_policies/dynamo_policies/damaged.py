@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,15 @@ def find_damaged(folder: Path | str) -> list[Path]:
     return [path for path in shown if is_part(path) or _is_damaged_bag(path)]
 
 
+def find_unfinished(folder: Path | str) -> list[Path]:
+    """Return those of `find_damaged` that are no bags at all, as a copy that was interrupted leaves them.
+
+    A recording that goes on is none of them.
+    """
+    damaged = find_damaged(folder)
+    return [path for path in damaged if not (path / "metadata.yaml").exists() and not _is_recorded(path)]
+
+
 def is_part(path: Path) -> bool:
     """Whether `path` is the hidden folder of a recording that was not finished."""
     return path.name.startswith(".") and path.name.endswith(PART) and bool(_files(_inner(path)))
@@ -57,8 +66,9 @@ def look_at(path: Path, contract: Contract | None, task: str) -> Iterator[Damage
     given = {} if contract is None else _described(contract, task)
     if is_part(path):
         with _unlocked(path):
-            place = path.parent / _inner(path).name
-            yield Damaged(place, path, _files(_inner(path)), {**given, **_about(path)}, {}, 0)
+            # It may have its metadata already, where it was only not yet moved to its place.
+            inner = _look_at_bag(_inner(path), {**given, **_about(path)})
+            yield replace(inner, place=path.parent / inner.place.name, origin=path)
     elif path.is_dir() and _files(path):
         yield _look_at_bag(path, given)
     else:
@@ -120,6 +130,14 @@ def _about(part: Path) -> dict[str, str]:
         return {str(key): str(value) for key, value in about.items()}
     except (OSError, ValueError, AttributeError, RecursionError):
         return {}
+
+
+def _is_recorded(path: Path) -> bool:
+    try:
+        with _unlocked(path):
+            return False
+    except BagError:
+        return True
 
 
 @contextlib.contextmanager

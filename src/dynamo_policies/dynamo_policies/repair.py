@@ -83,13 +83,16 @@ def repair(path: Path | str, contract: Contract | None = None, *, task: str = ""
 
 
 def _write(damaged: Damaged, bag: Path) -> tuple[Losses, Summary]:
-    kept = {key: text for key, text in damaged.custom.items() if key not in OF_ALL_MESSAGES}
-    custom = {"outcome": "unknown", "dropped": "{}", **kept}
+    known = {key: text for key, text in damaged.custom.items() if key not in OF_ALL_MESSAGES}
+    custom = {"outcome": "unknown", "dropped": "{}", **known}
     custom["note"] = "; ".join(text for text in (custom.get("note", ""), REMARK) if text)
     losses = Losses()
     bag.parent.mkdir()
     with BagCopy(bag, custom) as copy:
-        return losses, _summary(_copied(copy, _salvaged(damaged, losses)))
+        kept = _summary(_copied(copy, _salvaged(damaged, losses)))
+        if losses.complete and not losses.bytes and Counter(damaged.counts) == kept.counts:
+            copy.custom |= {key: damaged.custom[key] for key in OF_ALL_MESSAGES if key in damaged.custom}
+        return losses, kept
 
 
 def _copied(copy: BagCopy, messages: Iterable[Found]) -> Iterator[Found]:

@@ -10,14 +10,16 @@ from pathlib import Path
 
 from dynamo_policies.bag_copy import OF_ALL_MESSAGES, BagCopy, CopiedMessage, CopyError, messages_to_copy
 from dynamo_policies.bags import BagInfo, check_contract, read_info
+from dynamo_policies.bagtools.said_once import SaidOnce
 from dynamo_policies.contract import Contract
 
 
 def split(bag: Path | str, at_s: Sequence[float], out: Path, contract: Contract | None = None) -> list[Path]:
     """Write the parts of `bag` before, between and after `at_s`, seconds from its start, into folder `out`.
 
-    They are called NAME_0, NAME_1, …; messages keep their bytes, stamps and times of receipt. `contract` is
-    for a bag that has none, and is written into the parts.
+    They are called NAME_0, NAME_1, …; messages keep their bytes, stamps and times of receipt. What was said
+    once and still holds is repeated at the beginning of each part, as a recorder does. `contract` is for a
+    bag that has none, and is written into the parts.
 
     Raises:
         CopyError: a time is not within the bag, or a part exists.
@@ -33,17 +35,24 @@ def split(bag: Path | str, at_s: Sequence[float], out: Path, contract: Contract 
     out.mkdir(parents=True, exist_ok=True)
     messages = messages_to_copy(info)
     pending: CopiedMessage | None = next(messages, None)
+    said, begin_ns = SaidOnce(info.contract), info.start_ns
     for number, (path, end_ns) in enumerate(zip(paths, ends, strict=True)):
         note = f"part {number + 1} of {len(paths)} of {info.path.name}"
-        with BagCopy(path, custom_of(info, note)) as copy:
+        note += ", of which the drops are" if any(info.dropped.values()) else ""
+        with BagCopy(path, {**custom_of(info, note), "started_ns": str(begin_ns)}) as copy:
+            _write(copy, said.again(begin_ns))
             while pending is not None and pending.receive_ns < end_ns:
                 copy.write(pending)
+                said.saw(pending)
                 pending = next(messages, None)
+        begin_ns = end_ns
     return paths
 
 
 def merge(bags: Sequence[Path | str], out: Path, contract: Contract | None = None) -> Path:
     """Write the messages of `bags`, an episode recorded in parts, into the bag `out` in order of receipt.
+
+    What the later parts repeat of what was said once is left out.
 
     Raises:
         CopyError: fewer than two bags, differing tasks, or `out` exists.
@@ -64,8 +73,11 @@ def merge(bags: Sequence[Path | str], out: Path, contract: Contract | None = Non
     for info in infos:
         dropped.update(info.dropped)
     custom = custom_of(infos[-1], f"merged of {', '.join(info.path.name for info in infos)}")
-    with BagCopy(out, {**custom, "dropped": json.dumps(dropped)}) as copy:
-        _write(copy, heapq.merge(*map(messages_to_copy, infos), key=lambda one: one.receive_ns))
+    custom |= {"dropped": json.dumps(dropped), "started_ns": str(min(info.start_ns for info in infos))}
+    messages = heapq.merge(*map(messages_to_copy, infos), key=lambda one: one.receive_ns)
+    said = SaidOnce(infos[0].contract)
+    with BagCopy(out, custom) as copy:
+        _write(copy, (message for message in messages if said.saw(message)))
     return out
 
 

@@ -9,6 +9,7 @@ rate; when tick and images were really stamped is kept beside it, as nanoseconds
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,24 @@ def export_lerobot(bags: Sequence[Path], out: Path, contract: Contract | None = 
     (rad) for one period after the tick. Ticks without a target or with a stale stream are left out.
 
     Raises:
-        ExportError: no bags, `out` exists, pyarrow is missing, contracts differ, or the rate is no integer.
-        DynamoError: a bag can't be read.
+        ExportError: no bags, `out` exists, pyarrow is missing, contracts differ, the rate is no integer, or
+            an episode has no row.
+        DynamoError: a bag can't be read. As with every error, nothing is left of the dataset.
     """
     _check(bags, out)
-    out.mkdir(parents=True)
+    building = out.parent / f".{out.name}.exporting"
+    try:
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
+        rows = _write(bags, building, contract)
+        building.rename(out)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return rows
+
+
+def _write(bags: Sequence[Path], out: Path, contract: Contract | None) -> int:
+    """Write the dataset into the empty folder `out`; return the rows."""
     tasks: list[str] = []
     rows: list[dict[str, Any]] = []
     tables: list[Table] = []
@@ -96,6 +110,8 @@ def _write_episode(
     used = np.flatnonzero(episode.valid)
     fps = int(episode.contract.policy_rate_hz)
     count = len(used)
+    if not count:
+        raise ExportError(f"{episode.path} has no valid tick with a target; `dynamo bags verify` says why")
     gripper = [] if episode.contract.gripper is None else [episode.target_gripper[:, None]]
     actions = [episode.target_position, episode.target_quaternion, *gripper, episode.target_hand]
     table: Table = {

@@ -14,10 +14,14 @@ from dynamo_policies.bags import BagError, BagInfo, find_bags, read_info
 from dynamo_policies.cli import verdict
 from dynamo_policies.cli.bag_tools import add_tools, given_contract, wide_console
 from dynamo_policies.cli.command import Command
+from dynamo_policies.damaged import find_unfinished
+from dynamo_policies.episode_quality import Quality
 from dynamo_policies.errors import DynamoError
 from dynamo_policies.quality import StreamQuality
 from dynamo_policies.repair import find_damaged, repair
-from dynamo_policies.verify import verify
+from dynamo_policies.verify import Findings, verify
+
+UNFINISHED = "a recording or a copy that was cut off, no bag yet; `dynamo bags repair` may help"
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,35 +51,47 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _info(arguments: argparse.Namespace) -> int:
-    console, paths, contract = wide_console(), _bags(arguments.folders), given_contract(arguments)
-    infos = [read_info(path, contract) for path in paths]
+    console, contract, infos = wide_console(), given_contract(arguments), list[BagInfo]()
+    paths = _bags(arguments.folders)
     table = Table("bag", "task", "outcome", "stream")
     for name in ("seconds", "dropped", "messages", "rate Hz", "jitter ms", "gap ms", "repeated", "frozen"):
         table.add_column(name, justify="right")
-    for info in infos:
-        table.add_row(*_row(info), end_section=True)
+    for path in paths:
+        try:
+            info = read_info(path, contract)
+            row = _row(info, bag_quality(info))
+            infos.append(info)
+        except DynamoError as error:  # The row says so; the other bags are still shown.
+            row = (escape(str(path)), "", "", escape(str(error)))
+        table.add_row(*row, end_section=True)
     console.print(table)
-    console.print(_totals(infos))
+    console.print(_totals(infos), markup=False)
+    if len(infos) < len(paths):
+        console.print(f"{len(paths) - len(infos)} bags can't be read")
+    for path in _unfinished(arguments.folders):
+        console.print(f"{path}: {UNFINISHED}", markup=False)
     if arguments.sheet is not None:
         from dynamo_policies.bagtools.sheet import contact_sheet
 
-        contact_sheet(paths, arguments.sheet, contract)
+        contact_sheet([info.path for info in infos], arguments.sheet, contract)
         console.print(f"contact sheet: {arguments.sheet}", markup=False)
-    return 0
+    return 0 if len(infos) == len(paths) else 1
 
 
 def _verify(arguments: argparse.Namespace) -> int:
     console, paths, contract = wide_console(), _bags(arguments.folders), given_contract(arguments)
     bad = 0
-    for path in paths:
-        found = verify(path, contract)
+    unfinished = _unfinished(arguments.folders)
+    for path in (*paths, *unfinished):
+        found = Findings([UNFINISHED], []) if path in unfinished else verify(path, contract)
         bad += bool(found.errors or (arguments.strict and found.warnings))
         word, colour = ("bad", "red") if found.errors else ("good", "yellow" if found.warnings else "green")
         console.print(f"[{colour}]{word}[/] {escape(str(path))}")
         for kind, lines in (("error", found.errors), ("warning", found.warnings)):
             for line in lines:
                 console.print(f"     {kind}: {line}", markup=False)
-    console.print(f"{len(paths) - bad} of {len(paths)} bags are good")
+    count = len(paths) + len(unfinished)
+    console.print(f"{count - bad} of {count} bags are good")
     return 1 if bad else 0
 
 
@@ -96,13 +112,14 @@ def _bags(folders: list[Path]) -> list[Path]:
     return [path for folder in folders for path in find_bags(folder)]
 
 
-def _row(info: BagInfo) -> tuple[str, ...]:
-    begin = (escape(str(info.path)), escape(info.task), info.outcome)
+def _unfinished(folders: list[Path]) -> list[Path]:
+    return [path for folder in folders for path in find_unfinished(folder)]
+
+
+def _row(info: BagInfo, quality: Quality) -> tuple[str, ...]:
+    begin = (escape(str(info.path)), escape(info.task), escape(info.outcome))
     whole = (f"{info.seconds:.1f}", str(sum(info.dropped.values())))
-    try:
-        streams = bag_quality(info).streams
-    except DynamoError as error:  # The row says so; the other bags are still shown.
-        return (*begin, escape(str(error)), *whole)
+    streams = quality.streams
     columns = zip(*map(_cells, streams.values()), strict=True)
     return (*begin, "\n".join(streams), *whole, *("\n".join(column) for column in columns))
 

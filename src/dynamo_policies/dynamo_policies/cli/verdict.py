@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dynamo_policies.bag_quality import bag_quality
 from dynamo_policies.bags import find_bags, read_info
 from dynamo_policies.contract import Contract, load_contract
+from dynamo_policies.errors import DynamoError
 from dynamo_policies.limits import COLOURS
 from dynamo_policies.verdict import Verdict, judge
 
@@ -28,18 +30,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show a verdict for each bag; 1 if one is red."""
+    """Show a verdict for each bag; 1 if one is red or can't be read."""
     contract = None if arguments.contract is None else load_contract(arguments.contract)
-    table, counts = Table("bag", "verdict", "reasons"), Counter[str]()
+    table, counts, unreadable = Table("bag", "verdict", "reasons"), Counter[str](), 0
     for path in (path for folder in arguments.folders for path in find_bags(folder)):
-        verdict = verdict_on(path, contract)
+        try:
+            verdict = verdict_on(path, contract)
+        except DynamoError as error:  # The row says so; the other bags are still judged.
+            unreadable += 1
+            table.add_row(escape(str(path)), "", escape(str(error)))
+            continue
         counts[verdict.colour] += 1
-        reasons = "\n".join(f"{reason.stream}: {reason.text}" for reason in verdict.reasons)
-        table.add_row(str(path), f"[{STYLES[verdict.colour]}]{verdict.colour}[/]", reasons)
+        reasons = escape("\n".join(f"{reason.stream}: {reason.text}" for reason in verdict.reasons))
+        table.add_row(escape(str(path)), f"[{STYLES[verdict.colour]}]{verdict.colour}[/]", reasons)
     console = _console()
     console.print(table)
     console.print(", ".join(f"{counts[colour]} {colour}" for colour in COLOURS))
-    return 1 if counts["red"] else 0
+    if unreadable:
+        console.print(f"{unreadable} bags can't be read")
+    return 1 if counts["red"] or unreadable else 0
 
 
 def verdict_on(path: Path, contract: Contract | None = None) -> Verdict:
