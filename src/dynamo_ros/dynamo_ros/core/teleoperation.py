@@ -69,9 +69,9 @@ class Teleoperation:
         if 0 < back_ns < LATE_NS:
             return
         if self._has_jumped(measured, stamp_ns):
-            self.let_go()
+            self.finish()
         elif back_ns > 0:
-            self._come_to_rest()
+            self.let_go()
         self._measured, self._measured_ns = measured, stamp_ns
         self._commander.observe(measured, stamp_ns)
 
@@ -138,19 +138,19 @@ class Teleoperation:
     def rearm(self) -> None:
         """Clear the stop; the next target engages."""
         # In this order: what the arm was doing ends here, and does not go on at the next target.
-        self.let_go()
+        self.finish()
         self._commander.clear()
 
-    def let_go(self) -> None:
-        """Command nothing before the next target, which engages anew: the arm is not ours."""
-        self.finish()
+    def shift_clock(self, by_ns: int) -> None:
+        """Take note that the clock jumped: less, or more, time has passed than it says."""
+        self._commander.shift_clock(by_ns)
 
     def finish(self) -> tuple[ArmCommand, ...]:
         """Let go, and return the commands, one a period, that bring the arm to rest."""
         self.engagement, self._target_ns = "idle", None
         return self._commander.finish()
 
-    def _come_to_rest(self) -> None:
+    def let_go(self) -> None:
         """End in such a way that the next steps brake; the next target engages anew."""
         self.engagement, self._target_ns = "idle", None
         if self.stopped is None:

@@ -22,11 +22,12 @@ from dynamo_ros.core.runner import Runner, RunnerError
 from dynamo_ros.nodes.authority import AuthorityTopic
 from dynamo_ros.nodes.beginning import Beginning
 from dynamo_ros.nodes.bundle_parameters import FIXED, declare_bundle, declare_shadow, load_declared
+from dynamo_ros.nodes.clocks import Clocks
 from dynamo_ros.nodes.commands import bring_to_rest
 from dynamo_ros.nodes.health import HealthPublisher
 from dynamo_ros.nodes.inference_parts import Parts
 from dynamo_ros.nodes.lifecycle import FAILED, OK, ManagedNode
-from dynamo_ros.nodes.messages import both_ns, now_ns
+from dynamo_ros.nodes.messages import now_ns
 from dynamo_ros.nodes.realtime import declare_realtime
 from dynamo_ros.nodes.shadow import NoAuthority
 from dynamo_ros.nodes.spin import run
@@ -58,7 +59,7 @@ class InferenceNode(ManagedNode):
         self._runner: Runner | None = None
         self._active = False
         self._command_timer: Timer | None = None
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._steady, self._clocks = Clock(clock_type=ClockType.STEADY_TIME), Clocks(self)
         self._shadow = declare_shadow(self)
         self._authority = NoAuthority() if self._shadow else AuthorityTopic(self)
         self._health = HealthPublisher(self)
@@ -104,10 +105,8 @@ class InferenceNode(ManagedNode):
             self.get_logger().error(str(error))
             return FAILED
         self._active = True
-        # A real arm is commanded steadily whatever the clock of stamps does; a simulated one in its own time.
-        clock = self.get_clock() if self.get_parameter("use_sim_time").value else self._steady
         rate_hz = self._runner.contract.arm.rate_hz
-        self._command_timer = self.create_timer(1.0 / rate_hz, self._tick, clock=clock)
+        self._command_timer = self.create_timer(1.0 / rate_hz, self._tick, clock=self._clocks.ticking)
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -139,10 +138,9 @@ class InferenceNode(ManagedNode):
     def _tick(self) -> None:
         assert self._runner is not None
         self._parts.streams.hand_on()
-        # All of a tick goes by this moment; between its beginning and its end the clock may jump.
-        stamp_ns, steady_ns = both_ns(self.get_clock(), self._steady)
-        if not self.get_parameter("use_sim_time").value:
-            self._look_at_clocks(self._runner, stamp_ns, steady_ns)
+        stamp_ns = self._clocks.look()
+        if not self._clocks.simulated:
+            self._compare_clocks(self._runner)
         if self._runner.running and (rival := self._beginning.rival):
             self._runner.stop(rival, kind="authority")
         if self._shadow:
@@ -153,7 +151,7 @@ class InferenceNode(ManagedNode):
             command = self._runner.command(stamp_ns) if ready else None
         if command is not None:
             with self._runner.timings.measure("publish"):
-                if self._runner.may_send(command, self._later_ns(stamp_ns, steady_ns)):
+                if self._runner.may_send(command, self._clocks.later_ns):
                     self._commands.publish(command, stamp_ns)
         else:
             # A driver with a fault takes no more commands, so none is waited for.
@@ -162,15 +160,10 @@ class InferenceNode(ManagedNode):
         self._authority.tell(self._beginning.holder)
         self._health.tell_stop(self._runner.stopped)
 
-    def _later_ns(self, stamp_ns: int, steady_ns: int) -> int:
-        """Return what time it is by now, by the clock that was `stamp_ns` at `steady_ns`."""
-        if self.get_parameter("use_sim_time").value:
-            return self._now_ns()
-        return stamp_ns + now_ns(self._steady) - steady_ns
-
-    def _look_at_clocks(self, runner: Runner, stamp_ns: int, steady_ns: int) -> None:
+    def _compare_clocks(self, runner: Runner) -> None:
         """Tell the runner the time by both clocks; stop where this process stood still for too long."""
-        runner.compare_clocks(stamp_ns, steady_ns)
+        steady_ns = self._clocks.steady_ns
+        runner.compare_clocks(self._clocks.stamp_ns, steady_ns)
         runner.timings.tick(runner.contract.arm.period_ns)
         stood_s = (steady_ns - max(self._ticked_ns, self._beginning.begun_ns)) / 1e9
         self._ticked_ns = steady_ns

@@ -8,10 +8,12 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from dynamo_policies.observation import Sample
+from dynamo_ros.core.gates import ClockGate
 from dynamo_ros.core.joint_jog import JogError, jog_velocities
 from dynamo_ros.core.teleoperation import Teleoperation
 from dynamo_ros.locations import find_contract
 from dynamo_ros.nodes.authority import AuthorityTopic
+from dynamo_ros.nodes.clocks import Clocks
 from dynamo_ros.nodes.commands import CommandPublisher, bring_to_rest
 from dynamo_ros.nodes.estop import EstopIn
 from dynamo_ros.nodes.measured import JointReader
@@ -48,7 +50,8 @@ class TeleopNode(Node):
         self._estop = EstopIn(self, self._estop_topic, self._press)
         self.create_service(Trigger, "~/stop", self._stop)
         self.create_service(Trigger, "~/rearm", self._rearm)
-        self.create_timer(contract.arm.period_ns / 1e9, self._step)
+        self._clocks, self._clock_gate = Clocks(self), ClockGate(contract.gates.clock)
+        self.create_timer(contract.arm.period_ns / 1e9, self._step, clock=self._clocks.ticking)
 
     def destroy_node(self) -> None:
         """Bring the arm to rest while the topics still work."""
@@ -71,15 +74,16 @@ class TeleopNode(Node):
         self._teleoperation.jog(velocities, self._now_ns())
 
     def _step(self) -> None:
-        stamp_ns = self._now_ns()
-        was_stopped = self._teleoperation.stopped
+        stamp_ns, was_stopped = self._clocks.look(), self._teleoperation.stopped
+        if not self._clocks.simulated:
+            self._compare_clocks(stamp_ns)
         self._twists.step(stamp_ns)
         self._yield()
         ready = self._can_command(stamp_ns)
         command = self._teleoperation.step(stamp_ns) if ready else None
         self._commanded = command is not None
         stopped = self._teleoperation.stopped
-        if command is not None and self._teleoperation.may_send(command, self._now_ns()):
+        if command is not None and self._teleoperation.may_send(command, self._clocks.later_ns):
             self._commands.publish(command, stamp_ns)
         elif command is None:
             # A driver with a fault takes no more commands, so none is waited for.
@@ -87,13 +91,20 @@ class TeleopNode(Node):
             self._commands.rest(stopped=stopped is not None and not braking)
             if self._teleoperation.engagement == "idle" and not braking:
                 self._commands.end_velocity()
-        engaged = self._teleoperation.engagement != "idle" and stopped is None
-        self._authority.tell("person" if engaged else "nobody")
+        engaged = self._teleoperation.engagement != "idle" or self._teleoperation.moving
+        self._authority.tell("person" if engaged and stopped is None else "nobody")
         if stopped is not None and was_stopped is None:
             self.get_logger().error(f"stopped: {stopped.text}; call ~/rearm to go on")
         if self._teleoperation.lacks_gripper(stamp_ns):
             text = f"nothing moves before the first target for the gripper, on {GRIPPER_TOPIC}"
             self.get_logger().warning(text, throttle_duration_sec=2.0, skip_first=True)
+
+    def _compare_clocks(self, stamp_ns: int) -> None:
+        """Go on as if nothing had been where the clock of stamps jumps a little; stop where it jumps far."""
+        self._teleoperation.shift_clock(self._clock_gate.saw(stamp_ns, self._clocks.steady_ns))
+        if (verdict := self._clock_gate.check(stamp_ns)).reaction == "stop":
+            self._teleoperation.stop(verdict.text)
+            self._clock_gate.reset(stamp_ns)
 
     def _yield(self) -> None:
         """Let go while another node commands: an inference node follows a person's targets itself."""
