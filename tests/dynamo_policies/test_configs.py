@@ -34,6 +34,14 @@ class Config:
             raise ConfigError(f"rate {self.rate:g} is negative")
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Numbers within other kinds of fields."""
+
+    limits: tuple[float, ...]
+    upper: float | None
+
+
 def write(folder: Path, text: str) -> Path:
     file = folder / "config.yaml"
     file.write_text(text)
@@ -47,6 +55,12 @@ def test_every_kind_of_field_is_read(tmp_path: Path) -> None:
     assert load_config(Config, write(tmp_path, "rate: 1")) == Config(1.0)
 
 
+@pytest.mark.parametrize("text", ["1e-4", "+2E5", "-0.5e3", ".5e2", "1.e2"])
+def test_a_number_with_an_exponent_need_not_have_a_point_and_a_sign(tmp_path: Path, text: str) -> None:
+    config = load_config(Limits, write(tmp_path, f"{{limits: [{text}], upper: {text}}}"))
+    assert config == Limits((float(text),), float(text))
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -54,6 +68,10 @@ def test_every_kind_of_field_is_read(tmp_path: Path) -> None:
         ("{name: a}", r"missing rate \(keys: rate, name"),
         ("{rate: -1}", r"config\.yaml: rate -1 is negative"),
         ("{rate: fast}", "rate is 'fast', which is not float"),
+        ("{rate: '3'}", "rate is '3', which is not float"),
+        ("{rate: 1e999}", "rate is inf, which is not a finite number"),
+        ("{rate: 1e-4x}", "rate is '1e-4x', which is not float"),
+        ("{rate: 1, inner: {size: 1e3}}", "inner: size is '1e3', which is not int"),
         ("{rate: true}", "rate is True, which is not float"),
         ("{rate: .nan}", "rate is nan, which is not a finite number"),
         ("{rate: 1, name: 3}", "name is 3, which is not str"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -23,6 +24,10 @@ class Kinds:
     """Marks a field whose class follows from its `kind`: Annotated[Base, Kinds({kind: class})]."""
 
     classes: Mapping[str, type[Any]]
+
+
+# A number to YAML 1.2 and to people, text to PyYAML: `1e-4` has neither a point nor, as in `1.0e5`, a sign.
+EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 
 def load_config(cls: type[T], path: Path | str) -> T:
@@ -121,6 +126,8 @@ def _convert_mapping(hint: Any, value: Any, *, where: str) -> dict[str, Any]:
 def _convert_scalar(hint: Any, value: Any, *, where: str) -> Any:
     if hint is Any:
         return value
+    if hint is float and isinstance(value, str) and EXPONENT.fullmatch(value):
+        value = float(value)
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         if not math.isfinite(value):
             raise ConfigError(f"{where} is {value!r}, which is not a finite number")
