@@ -1,4 +1,6 @@
 import os
+import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,9 @@ from dynamo_interfaces.action import RecordEpisode
 from dynamo_interfaces.msg import RecorderState
 from dynamo_interfaces.srv import MarkEpisode, MarkMoment, StartEpisode, StopEpisode
 from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import Odometry
 from rclpy.action import ActionClient
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
@@ -25,7 +29,7 @@ from dynamo_policies.mcap import open_file
 from dynamo_policies.mcap_reader import read as mcap_read
 from dynamo_policies.verdict import KEY, parse_verdict
 from dynamo_ros.core.recording import RecordingError
-from dynamo_ros.nodes.definitions import definition_of
+from dynamo_ros.nodes.definitions import definition_of, message_class
 from dynamo_ros.nodes.episode_keys import EpisodeKeys
 from dynamo_ros.nodes.recorder_node import RecorderNode
 from ros_fixtures import Ros
@@ -367,6 +371,10 @@ def test_definitions_of_types_that_ros_does_not_ship_are_whole() -> None:
     assert "float64 elapsed" in str(definition_of("dynamo_interfaces/msg/Outcome"))
     with pytest.raises(RecordingError, match="package 'no_such' is not installed here"):
         definition_of("no_such/msg/Thing")
+    with pytest.raises(RecordingError, match="type 'no_such/msg/Thing' is not installed here: No module"):
+        message_class("no_such/msg/Thing")
+    with pytest.raises(RecordingError, match="type 'sensor_msgs/msg/Imag' is not installed here"):
+        message_class("sensor_msgs/msg/Imag")
 
 
 def test_keys_of_a_terminal_begin_and_end_an_episode(ros: Ros, robot: Robot, tmp_path: Path) -> None:
@@ -389,3 +397,151 @@ def test_keys_of_a_terminal_begin_and_end_an_episode(ros: Ros, robot: Robot, tmp
     os.close(typed)
     ros.executor.remove_node(keys)  # Its terminal is gone.
     os.close(terminal)
+
+
+def test_keys_that_go_astray_delete_nothing(ros: Ros, robot: Robot, tmp_path: Path) -> None:
+    typed, terminal = os.openpty()
+    settings = {"task": "fetch_yogurt", "terminal": os.ttyname(terminal)}
+    keys = ros.add(EpisodeKeys([Parameter(name, value=value) for name, value in settings.items()]))
+    ros.until(lambda: all(client.service_is_ready() for client in keys.clients))
+    robot.everything()
+    ros.spin(0.1)
+    part = tmp_path / "bags" / ".fetch_yogurt_000.part"
+    os.write(typed, b" ")
+    ros.until(part.is_dir)
+    os.write(typed, b"ydxydddd")
+    ros.spin(0.3)
+    assert part.is_dir()
+    os.write(typed, b"y")
+    ros.until(lambda: not part.exists())
+    os.close(typed)
+    ros.executor.remove_node(keys)  # Its terminal is gone.
+    os.close(terminal)
+
+
+def test_a_topic_whose_type_is_not_installed_is_left_out(
+    ros: Ros, robot: Robot, recorder: RecorderNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher = ros.node("base").create_publisher(Odometry, "/robot_odometry", 10)
+    monkeypatch.setitem(sys.modules, "nav_msgs.msg", None)
+    ros.until(lambda: recorder.count_publishers("/robot_odometry"))
+    assert start(ros, robot).success
+    publisher.publish(Odometry())
+    ros.spin(0.1)
+    assert "/robot_odometry" not in read_info(Path(stop(ros).path)).counts
+
+
+@pytest.mark.parametrize(
+    "extra", ["/o:nav_msgs/msg/Odometry", "/o:nav_msgs/msg/Odo", "/o:nav_msgs/Odometry", "o"]
+)
+def test_an_extra_that_can_not_be_recorded_is_a_refusal_and_no_fault(
+    ros: Ros, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "nav_msgs.msg", None)
+    settings = {"autostart": False, "out": str(tmp_path), "extras": [extra]}
+    node = ros.add(RecorderNode([Parameter(name, value=value) for name, value in settings.items()]))
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+
+
+def test_a_second_publisher_in_mid_episode_is_no_loss(
+    ros: Ros, contract: Contract, robot: Robot, recorder: RecorderNode
+) -> None:
+    assert start(ros, robot).success
+    for _ in range(40):
+        robot.arm()
+    ros.until(lambda: robot.recorded >= 40)
+    other = Robot(ros.node("other"), contract, recorder)
+    ros.until(other.joints.get_subscription_count)
+    for _ in range(10):
+        robot.arm()
+        other.arm()
+        ros.spin(0.02)
+    assert stop(ros).dropped == 0
+
+
+class SlowDisk:
+    """Lets no bag with `name` be completed before `go`."""
+
+    def __init__(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.go, self._name, self._fsync = threading.Event(), name, os.fsync
+        monkeypatch.setattr(os, "fsync", self._sync)
+
+    def _sync(self, descriptor: int) -> None:
+        if self._name in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            assert self.go.wait(60.0)
+        self._fsync(descriptor)
+
+
+def goal_of(ros: Ros, client: ActionClient) -> Any:
+    """Begin an episode by the action, and return the future of its answer."""
+    ros.until(client.server_is_ready)
+    accepted = client.send_goal_async(RecordEpisode.Goal(task="put_yogurt"))
+    ros.until(accepted.done)
+    return accepted.result().get_result_async()
+
+
+def test_a_mark_right_after_a_stop_holds_nothing_up_and_a_goal_is_answered(
+    ros: Ros, robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot.everything()
+    ros.until(robot.is_heard)
+    node, states = ros.node("operator3"), []
+    node.create_subscription(RecorderState, "/recorder/state", states.append, 10)
+    client = ActionClient(node, RecordEpisode, "/recorder/record")
+    result, disk = goal_of(ros, client), SlowDisk("put_yogurt_000", monkeypatch)
+    stopping = node.create_client(StopEpisode, "/recorder/stop")
+    marking = node.create_client(MarkEpisode, "/recorder/mark")
+    ros.until(lambda: stopping.service_is_ready() and marking.service_is_ready())
+    stopping.call_async(StopEpisode.Request(outcome="success"))
+    ros.until(lambda: states and states[-1].saving)
+    marked, before = marking.call_async(MarkEpisode.Request(outcome="failure")), len(states)
+    ros.until(lambda: len(states) > before + 1)
+    assert not marked.done()
+    disk.go.set()
+    ros.until(lambda: marked.done() and result.done())
+    assert marked.result().success
+    assert read_info(Path(result.result().result.path)).outcome == "failure"
+    client.destroy()
+
+
+def test_a_goal_is_not_answered_by_the_discard_of_another_episode(
+    ros: Ros, robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot.everything()
+    ros.until(robot.is_heard)
+    node = ros.node("operator3")
+    client = ActionClient(node, RecordEpisode, "/recorder/record")
+    result, disk = goal_of(ros, client), SlowDisk("put_yogurt_000", monkeypatch)
+    stopping = node.create_client(StopEpisode, "/recorder/stop")
+    ros.until(stopping.service_is_ready)
+    stopping.call_async(StopEpisode.Request(outcome="success"))
+    ros.until(lambda: start(ros, robot, "fetch_yogurt").success)
+    assert ros.call(node, Trigger, "/recorder/discard", Trigger.Request()).success
+    ros.spin(0.1)
+    assert not result.done()
+    disk.go.set()
+    ros.until(result.done)
+    assert result.result().result.success
+    client.destroy()
+
+
+def test_an_episode_that_the_disk_ends_is_cued(
+    ros: Ros,
+    contract: Contract,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = {"out": str(tmp_path / "bags"), "cue": "text"}
+    node = ros.add(RecorderNode([Parameter(name, value=value) for name, value in settings.items()]))
+    robot = Robot(ros.node("robot"), contract, node)
+    ros.until(lambda: all(p.get_subscription_count() for p in (*robot.images, robot.joints)))
+    assert start(ros, robot).success
+
+    def failing(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "writev", failing)
+    robot.everything()
+    ros.until(lambda: not node._recorder.recording)
+    assert "== FAILED writing" in capsys.readouterr().err

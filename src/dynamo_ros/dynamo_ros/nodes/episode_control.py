@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from dynamo_interfaces.srv import MarkEpisode, MarkMoment, StartEpisode, StopEpisode
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
@@ -43,8 +44,11 @@ class EpisodeControl:
             (Trigger, "redo", self._redo),
             (Trigger, "next", self._next),
         )
+        # A call that waits for the disk would keep everything of the node's own group from running.
+        group = ReentrantCallbackGroup()
         self._services = [
-            node.create_service(kind, f"/recorder/{name}", callback) for kind, name, callback in services
+            node.create_service(kind, f"/recorder/{name}", callback, callback_group=group)
+            for kind, name, callback in services
         ]
         self._action = EpisodeAction(node, recorder, self.start, self.end)
 
