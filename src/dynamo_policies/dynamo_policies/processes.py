@@ -32,16 +32,16 @@ def join(device: str, *, accumulate: int = 1) -> Accelerator:
     Raises:
         ConfigError: there is no such device.
     """
-    kind, index = check_device(device).type, check_device(device).index
+    place = check_device(device)
     if not _several():
         # Accelerate keeps one state a process, but another run may be on another device.
         AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001  # there is no public way
-    if kind == "cuda":
+    if place.type == "cuda":
         os.environ.setdefault(*BLAS_WORKSPACE)  # read once, at the first product
-    if index is not None:
-        torch.cuda.set_device(device)
+        if place.index is not None:
+            torch.cuda.set_device(place)
     return Accelerator(
-        cpu=kind == "cpu",
+        cpu=place.type == "cpu",
         mixed_precision="no",
         gradient_accumulation_plugin=GradientAccumulationPlugin(
             num_steps=accumulate, sync_with_dataloader=False
