@@ -72,7 +72,9 @@ def _check_stream(name: str, stream: Stream, quality: StreamQuality, found: Find
         found.warnings.append(
             f"stream {name!r}: stamps go back {quality.returns} times, by up to {quality.return_ms:.0f} ms"
         )
-    if stream.stamp == "header" and quality.clock_step_ms > CLOCK_STEP_MS:
+    # What holds for ever is repeated long after its stamp, at the beginning of a bag.
+    repeats = stream.max_age_ms is None
+    if stream.stamp == "header" and not repeats and quality.clock_step_ms > CLOCK_STEP_MS:
         found.warnings.append(
             f"stream {name!r}: its clock jumps by {quality.clock_step_ms / 1e3:.1f} s against the recorder's"
         )
