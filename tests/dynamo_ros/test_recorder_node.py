@@ -399,7 +399,9 @@ def test_keys_of_a_terminal_begin_and_end_an_episode(ros: Ros, robot: Robot, tmp
     os.close(terminal)
 
 
-def test_keys_that_go_astray_delete_nothing(ros: Ros, robot: Robot, tmp_path: Path) -> None:
+def test_keys_that_go_astray_delete_nothing(
+    ros: Ros, robot: Robot, recorder: RecorderNode, tmp_path: Path
+) -> None:
     typed, terminal = os.openpty()
     settings = {"task": "fetch_yogurt", "terminal": os.ttyname(terminal)}
     keys = ros.add(EpisodeKeys([Parameter(name, value=value) for name, value in settings.items()]))
@@ -407,6 +409,8 @@ def test_keys_that_go_astray_delete_nothing(ros: Ros, robot: Robot, tmp_path: Pa
     robot.everything()
     ros.spin(0.1)
     part = tmp_path / "bags" / ".fetch_yogurt_000.part"
+    os.write(typed, b"s")  # is refused, which is told
+    ros.until(lambda: recorder._control.refusal)
     os.write(typed, b" ")
     ros.until(part.is_dir)
     os.write(typed, b"ydxydddd")

@@ -76,7 +76,10 @@ class EpisodeKeys(Node):
             answer = future.result()
             log = self.get_logger()
             text = f"{action}: {answer.message or getattr(answer, 'path', '') or 'done'}"
-            (log.info if answer.success else log.warning)(text)
+            if answer.success:  # One line for both would be an error: rclpy keeps the severity of a line.
+                log.info(text)
+            else:
+                log.warning(text)
 
         return tell
 
