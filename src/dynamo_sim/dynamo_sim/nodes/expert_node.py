@@ -149,7 +149,11 @@ class Session:
         node = self._node
         self._call(node.reset, ResetStation.Request(task=attempt.task, seed=attempt.seed))
         reset_ns = node.now_ns
-        self._call(node.rearm, Trigger.Request())
+        # It is refused while a stop still brakes.
+        self._until(
+            lambda: bool(self._ask(node.rearm, Trigger.Request()).success),
+            "teleoperation to re-arm; is an e-stop pressed?",
+        )
         self._until(lambda: self._knows_since(reset_ns + PREROLL_NS), "news of the station")
         self._engage()
 
