@@ -20,6 +20,7 @@ from dynamo_policies.pretraining import (
     Finished,
     Origin,
     PretrainError,
+    _read,
     make_objective,
     pretrain,
 )
@@ -181,6 +182,15 @@ def test_a_run_is_not_resumed_with_other_settings(tmp_path: Path) -> None:
 def test_nothing_to_resume_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TensorFileError, match=r"checkpoint\.safetensors is not there"):
         run(tmp_path, recipe(), resume=True)
+
+
+def test_losses_read_late_are_told_apart_by_their_steps() -> None:
+    pending = [torch.tensor(value) for value in (0.5, 0.25)]
+    assert _read(pending, 7) == [0.5, 0.25]
+    assert pending == []
+    late = [torch.tensor(value) for value in (0.5, torch.nan, 0.25)]
+    with pytest.raises(PretrainError, match="the loss is nan at step 5; a lower learning_rate may help"):
+        _read(late, 7)  # those of steps 4, 5 and 6
 
 
 def test_a_collapse_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

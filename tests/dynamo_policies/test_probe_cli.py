@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from bag_factory import (
     START_NS,
@@ -28,7 +29,7 @@ from dynamo_policies.decode import FrameSettings
 from dynamo_policies.embed import Embedder
 from dynamo_policies.encoders import EncoderConfig, EncoderRecord, random_encoder, save_encoder
 from dynamo_policies.episodes import Episode
-from dynamo_policies.probes.embeddings import EmbeddingCache
+from dynamo_policies.probes.embeddings import EmbeddingCache, _key
 from dynamo_policies.probes.objects import TOPIC, TYPE, read_objects
 from dynamo_ros.core.bag_topics import Topic
 from dynamo_ros.core.recording import EpisodeWriter
@@ -225,6 +226,14 @@ def test_features_are_embedded_once_and_again_where_damaged(bags: Path, cache: P
     kept.features(other, episodes)
     kept.features(Embedder(random_encoder(SMALL).encoder, ("wrist", "fixed")), episodes)
     assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_features_of_another_device_are_kept_apart(bags: Path, cache: Path) -> None:
+    episode = FrameCache(cache).episode(find_bags(bags)[0], SMALL.frames)
+    embedder = Embedder(random_encoder(SMALL).encoder, ("fixed", "wrist"))
+    on_cpu = _key(embedder, episode, "weights")
+    embedder.device = torch.device("cuda", 1)
+    assert _key(embedder, episode, "weights") != on_cpu
 
 
 def objects_message(positions: list[tuple[float, float, float]], stamp_ns: int) -> Any:
