@@ -149,7 +149,7 @@ def _node() -> dict[str, RosFault]:
         "streams flooded": flood("the thread that listens", "streams"),
         "executor overloaded": flood("the one that commands", "executor"),
         "node stopped 0.3 s": signalled("SIGSTOP", signal.SIGSTOP, 0.3, EITHER),
-        "node stopped 2 s": signalled("SIGSTOP", signal.SIGSTOP, 2.0, EITHER),
+        "node stopped 2 s": signalled("SIGSTOP", signal.SIGSTOP, 2.0, STOPPED),
         "node killed -9": signalled("its process", signal.SIGKILL, 1.0, ("dead",)),
     }
 
