@@ -91,8 +91,9 @@ class Rig:
 
     def kill_camera(self, name: str) -> None:
         """Kill a camera's process, -9."""
-        self.cameras[name].kill()
-        self.cameras[name].wait(END_S)
+        process = self.cameras[name]
+        process.kill()
+        self.caller.until(lambda: process.poll() is not None, f"the end of {name}")
 
     def revive(self) -> None:
         """Start again what is dead."""
