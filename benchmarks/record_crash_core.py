@@ -8,6 +8,7 @@ what is missing of the open ones, after repair, says how much was lost.
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import shutil
@@ -185,4 +186,8 @@ def crash(folder: Path, trials: int, seed: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    child(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(
+        description="The process that is killed; `record_crash.py --core` starts it."
+    )
+    parser.add_argument("folder", type=Path, help="where its episodes go")
+    child(parser.parse_args().folder)
