@@ -11,11 +11,11 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
-from rclpy.node import Node  # noqa: E402  # after the check that there is one
-from std_msgs.msg import Int32  # noqa: E402
+from rclpy.node import Node
+from std_msgs.msg import Int32
 
-from dynamo_ros.nodes.listener import Elsewhere, Listener  # noqa: E402
-from ros_fixtures import Ros  # noqa: E402
+from dynamo_ros.nodes.listener import Elsewhere, Listener
+from ros_fixtures import Ros
 
 ENOUGH = 20
 
