@@ -113,6 +113,16 @@ def test_slowed_sensor_is_silent_at_first() -> None:
     assert came == [5 * 10**8, 10**9, 15 * 10**8]
 
 
+def test_late_message_is_overtaken_on_its_line() -> None:
+    line, late_ns = bad.Line(), {"first": 80, "second": 10, "third": 0}
+    line.distort = lambda message, _now_ns: [(late_ns[message], message)]
+    assert line.carry("first", 0) == []
+    assert line.carry("second", 33) == []
+    assert line.carry("third", 66) == ["second", "third"]
+    line.distort = bad.silent
+    assert line.carry("fourth", 100) == ["first"]
+
+
 def test_stuck_stamp_is_that_of_the_message_before() -> None:
     stick = bad.stuck_stamp(100.0)
     for stamp in (2 * 10**9, 21 * 10**8):

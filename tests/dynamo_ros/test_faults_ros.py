@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
 
+from dynamo_policies.bundle import load_bundle
 from dynamo_policies.contract import Contract, load_contract
 from dynamo_policies.errors import UnknownNameError
 from dynamo_ros.core.motion import Motion
 from dynamo_ros.faults.circling import READY
+from dynamo_ros.faults.spoiled import PolicyFailedError
 from dynamo_ros.nodes.faults.arm import Sent
+from dynamo_ros.nodes.faults.bundle import write_onward
+from dynamo_ros.nodes.faults.policy import FailingPolicy
 from dynamo_ros.nodes.faults.rig import Rig, for_rig, rig
 from dynamo_ros.nodes.faults.run import run_over_ros, try_whatever_comes
 from dynamo_ros.nodes.faults.table import ros_faults
-from dynamo_ros.nodes.faults.trials import answer, violations
+from dynamo_ros.nodes.faults.trials import answer, lateness, violations
 from ideal_robot import write_patient
 from policy_fixtures import CONTRACT as KITCHEN
 
-PERIOD = KITCHEN.arm.period_ns
+PERIOD, MS = KITCHEN.arm.period_ns, 1_000_000
 SPEED = np.eye(7)[0] * 0.2
 FAULT = 60 * PERIOD
 LASTS_S = 2.0  # longer than a busy computer's streams may be old
@@ -85,6 +90,50 @@ def test_beginning_anew_without_a_pause_breaks_limits(gap: int) -> None:
 def test_gap_that_may_or_may_not_be_a_pause_is_what_the_commands_make_of_it(gap: int) -> None:
     assert violations(KITCHEN, moved(["go"] * 60, gap=gap)) == ()
     assert violations(KITCHEN, moved(ANEW, gap=gap)) == ()
+
+
+def test_what_may_be_mastered_has_to_be_in_time_where_it_is_not() -> None:
+    restart = ros_faults(KITCHEN)["camera's participant restarts"]
+    assert list(lateness(KITCHEN, restart, None, None)) == []
+    assert list(lateness(KITCHEN, restart, 190 * MS, 240 * MS)) == []
+    assert list(lateness(KITCHEN, restart, 191 * MS, 240 * MS)) == ["safe too late"]
+
+
+def test_flood_may_hold_at_any_time_but_brakes_at_once() -> None:
+    flood = ros_faults(KITCHEN)["executor overloaded"]
+    assert list(lateness(KITCHEN, flood, 2000 * MS, 2300 * MS)) == []
+    assert list(lateness(KITCHEN, flood, 2000 * MS, 2400 * MS)) == ["braked too long"]
+
+
+def test_policy_fails_as_its_switch_says(tmp_path: Path) -> None:
+    switch = tmp_path / "switch"
+    policy = FailingPolicy(load_bundle(write_onward(tmp_path / "bundle", KITCHEN)).policy, switch)
+    features = np.zeros((1, policy.record.feature_size), np.float32)
+
+    def act(word: str) -> np.ndarray:
+        switch.write_text(word)
+        return policy.act(features, np.zeros((1, 8), np.float32), "put_yogurt")
+
+    sound = act("sound")
+    assert np.isfinite(sound).all()
+    assert np.isnan(act("not_a_number")).any()
+    assert len(act("nothing")) == 0
+    assert np.abs(act("wild") - sound).max() > 1.0
+    with pytest.raises(PolicyFailedError, match="out of range"):
+        act("raises")
+    np.testing.assert_array_equal(act("sound"), sound)
+
+
+def test_gate_that_the_contract_does_not_ask_for_is_not_tried() -> None:
+    table = ros_faults(dataclasses.replace(KITCHEN, gates=KITCHEN.gates.simulated()))
+    assert {name for name, fault in table.items() if not fault.answer} == {
+        "deadman released",
+        "deadman silent",
+        "arm's error",
+        "arm's mode wrong",
+        "arm's motors off",
+        "arm's controller silent",
+    }
 
 
 def test_unknown_fault_is_refused() -> None:

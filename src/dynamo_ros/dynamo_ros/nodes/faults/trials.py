@@ -56,7 +56,7 @@ def try_on(rig: Rig, name: str, fault: RosFault) -> Row:
     way = _places(rig.contract, [one for one in sent if since_ns - 10**8 < one.at_ns <= until_ns])
     problems = [
         *_problems(fault, seen, after),
-        *_lateness(rig.contract, fault, safe_ns, rest_ns),
+        *lateness(rig.contract, fault, safe_ns, rest_ns),
         *_too_far(fault, _places(rig.contract, [one for one in sent if since_ns < one.at_ns <= until_ns])),
     ]
     if broken := violations(rig.contract, sent):
@@ -129,6 +129,21 @@ def _paused(contract: Contract, around: Sequence[Sent], gap_ns: int) -> bool:
     return bool(audit(contract, np.array([one.joints for one in around])).violations)
 
 
+def lateness(contract: Contract, fault: RosFault, safe_ns: int | None, rest_ns: int | None) -> Iterator[str]:
+    """Say what is late: being safe after the fault, or where nobody knows when that is due, the braking."""
+    if safe_ns is None or rest_ns is None:
+        if fault.answer in ("hold", "stop", "silence"):
+            yield "never safe"
+        return
+    bound_ns = _bound_ns(contract, fault)
+    if bound_ns is not None and safe_ns > bound_ns:
+        yield "safe too late"
+    period_ns = contract.arm.period_ns
+    longest_ns = worst_stop(contract.arm).seconds.max() * 1e9 + GRANTED_PERIODS * period_ns
+    if fault.answer == "either" and rest_ns - safe_ns > longest_ns:
+        yield "braked too long"
+
+
 def settled(rig: Rig) -> str:
     """Return how the arm is now; where it stands, how it is within LATER_S."""
     deadline = time.monotonic() + LATER_S
@@ -158,21 +173,6 @@ def _bound_ns(contract: Contract, fault: RosFault) -> int | None:
     if fault.answer in ("any", "none") or fault.within_ns is None:
         return None
     return fault.within_ns + GRANTED_PERIODS * contract.arm.period_ns
-
-
-def _lateness(contract: Contract, fault: RosFault, safe_ns: int | None, rest_ns: int | None) -> Iterator[str]:
-    """Say what is late: being safe after the fault, or where nobody knows when that is due, the braking."""
-    if safe_ns is None or rest_ns is None:
-        if fault.answer in ("hold", "stop", "silence"):
-            yield "never safe"
-        return
-    bound_ns = _bound_ns(contract, fault)
-    if bound_ns is not None and safe_ns > bound_ns:
-        yield "safe too late"
-    period_ns = contract.arm.period_ns
-    longest_ns = worst_stop(contract.arm).seconds.max() * 1e9 + GRANTED_PERIODS * period_ns
-    if fault.answer == "either" and rest_ns - safe_ns > longest_ns:
-        yield "braked too long"
 
 
 def _too_far(fault: RosFault, way: FloatArray) -> Iterator[str]:
