@@ -34,26 +34,20 @@ def simulated(contract: Contract, moments: int) -> list[Row]:
     return [try_at_all(name, fault, asked, moments) for name, fault in pick(asked).items()]
 
 
-def over_ros(contract: Contract, only: tuple[str, ...] | None, repeat: int, until_s: float) -> list[Row]:
-    """Return the worst row of each fault over ROS; no trial begins after `until_s` of the monotonic clock."""
-    from dynamo_ros.nodes.faults.run import names, run_over_ros
-    from dynamo_ros.nodes.faults.trials import not_tried
-    from fakes.vendor_messages import provide
+def over_ros(contract: Contract, found: dict[str, list[Row]], repeat: int, until_s: float) -> None:
+    """Put rows of the faults over ROS into `found`; none begins after `until_s` of the monotonic clock."""
+    from dynamo_ros.nodes.faults.run import run_over_ros
 
-    provide()
-    found: dict[str, list[Row]] = {name: [] for name in only or names(contract)}
-    for row in itertools.chain.from_iterable(run_over_ros(contract, only) for _ in range(repeat)):
+    for row in itertools.chain.from_iterable(run_over_ros(contract, tuple(found)) for _ in range(repeat)):
         found[row.name].append(row)
         if time.monotonic() > until_s:
-            break
-    late = [name for name, rows in found.items() if not rows]
-    found |= {name: [not_tried(name, "", "", problem="no time was left")] for name in late}
-    return [worst(rows) for rows in found.values()]
+            return
 
 
-def worst(rows: Iterable[Row]) -> Row:
+def worst_of(name: str, rows: Iterable[Row]) -> Row:
     """Return the worst of some rows of one fault."""
-    return max(rows, key=lambda row: (not row.ok, row.time_to_safe_ms or 0.0))
+    none = Row(name, "", "", "", "", None, None, None, None, ("not reached",))
+    return max(rows, key=lambda row: (not row.ok, row.time_to_safe_ms or 0.0), default=none)
 
 
 def figures(rows: Iterable[Row]) -> dict[str, Any]:
@@ -93,20 +87,45 @@ def write_docs(found: dict[str, Any], page: Path) -> None:
     page.write_text(before + "\n".join([*parts, END]) + after)
 
 
+def ros_names(contract: Contract) -> tuple[str, ...]:
+    """Return the names of all faults over ROS, where the controller's messages are at hand."""
+    from dynamo_ros.nodes.faults.run import names
+    from fakes.vendor_messages import provide
+
+    provide()
+    return names(contract)
+
+
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return all figures."""
+    """Return all figures; they are written even where the faults over ROS are broken off."""
     contract, until_s = load_contract(arguments.contract), time.monotonic() + 60.0 * arguments.minutes
     rows = simulated(contract, QUICK_MOMENTS if arguments.quick else MOMENTS)
-    only = QUICK_ROS if arguments.quick else None
-    repeat = 1 if arguments.quick else arguments.repeat
-    there = None if arguments.no_ros else over_ros(contract, only, repeat, until_s)
-    head = figures([*rows, *(there or ())])
+    found: dict[str, list[Row]] = {}
+    try:
+        if not arguments.no_ros:
+            found = {name: [] for name in ros_names(contract) if not arguments.quick or name in QUICK_ROS}
+            over_ros(contract, found, 1 if arguments.quick else arguments.repeat, until_s)
+    finally:
+        result = summary(rows, [worst_of(name, same) for name, same in found.items()])
+        result |= {"contract": contract.name, "quick": arguments.quick}
+        if arguments.json:
+            arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+    return result
+
+
+def summary(rows: list[Row], there: list[Row]) -> dict[str, Any]:
+    """Return the figures of the rows on simulated time and over ROS."""
+    head = figures([*rows, *there])
     head.pop("rows")
     # A row for each fault: on simulated time by its name, over ROS with `ROS: ` before it.
     faults = {row.name: {**row._asdict(), "ok": row.ok} for row in rows}
-    faults |= {f"ROS: {row.name}": {**row._asdict(), "ok": row.ok} for row in there or ()}
-    parts = {"simulated": figures(rows), "ros": None if there is None else figures(there)}
-    return {**head, "contract": contract.name, "quick": arguments.quick, "faults": faults, **parts}
+    faults |= {f"ROS: {row.name}": {**row._asdict(), "ok": row.ok} for row in there}
+    return {
+        **head,
+        "faults": faults,
+        "simulated": figures(rows),
+        "ros": figures(there) if there else None,
+    }
 
 
 def main() -> int:
@@ -128,8 +147,6 @@ def main() -> int:
     for row in found["faults"].values():
         times = f"safe after {row['time_to_safe_ms']} of {row['bound_ms']} ms"
         print(f"{row['name']}: {row['seen']}, {times} {'; '.join(row['problems'])}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=2) + "\n")
     return 1 if found["not_ok"] else 0
 
 
