@@ -1,8 +1,8 @@
 """How long after the stop of a 60-second episode its verdict is there, and stored with the episode.
 
 The recorder's writer is given the messages of the kitchen (two cameras at 30 Hz, joints at 100 Hz, targets at
-50 Hz) as fast as the disk takes them. Judged is what was measured while recording; `bag_seconds` is what a
-second pass over the bag takes instead.
+50 Hz) as fast as the disk takes them. What was measured while recording is judged on the thread that writes;
+`answered_seconds` is how long the operator's call takes, `bag_seconds` what a second pass over the bag would.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def record(path: Path, contract: Contract) -> dict[str, float | str]:
     bag_quality(read_info(summary.path))
     return {
         "seconds": stored - stopped,
-        "judged_seconds": judged - stopped,
+        "answered_seconds": judged - stopped,
         "bag_seconds": time.perf_counter() - stored,
         "messages": count,
         "megabytes": summary.bytes / 1e6,
