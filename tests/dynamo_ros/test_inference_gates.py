@@ -143,6 +143,16 @@ def test_rearming_while_nothing_is_stopped_says_so_and_stops_nothing(
     assert inference._runner.stopped is None
 
 
+def test_the_arm_is_somebodys_until_it_rests(
+    ros: Ros, robot: Robot, inference: InferenceNode, person: Person
+) -> None:
+    activate(ros, robot)
+    commanding(ros, robot)
+    assert trigger(ros, robot, "stop") is None
+    ros.until(lambda: person.authorities[-1] == "nobody inference_node", what="the last word")
+    assert not inference._runner.moving
+
+
 def test_a_second_policy_that_begins_meanwhile_stops_this_one(
     ros: Ros, robot: Robot, inference: InferenceNode
 ) -> None:
@@ -351,9 +361,12 @@ def test_what_was_never_demonstrated_holds_the_arm_and_is_shown(
     assert np.abs(picture[:, 2 * 96 + 2 :].astype(int) - 90).max() < 5
 
 
-def test_a_second_policy_does_not_begin(ros: Ros, robot: Robot, inference: InferenceNode) -> None:
+@pytest.mark.parametrize("holder", ["policy", "person"])
+def test_beside_another_inference_node_none_begins(
+    ros: Ros, robot: Robot, inference: InferenceNode, holder: str
+) -> None:
     other = robot.node.create_publisher(String, "/dynamo/authority", 10)
-    said = ["policy another_node"]
+    said = [f"{holder} another_node"]
     robot.node.create_timer(0.05, lambda: other.publish(String(data=said[0])))
     ros.until(lambda: inference._authority.other is not None, what="the other's voice")
     assert not change(ros, robot, "activate")

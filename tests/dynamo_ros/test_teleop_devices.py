@@ -10,9 +10,10 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from geometry_msgs.msg import PoseStamped
+from control_msgs.msg import JointJog
+from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import JointState, Joy
 from trajectory_msgs.msg import JointTrajectory
 
 from dynamo_policies.contract import Contract
@@ -20,7 +21,9 @@ from dynamo_policies.errors import UnknownNameError
 from dynamo_policies.streams import ImageStream
 from dynamo_ros.core.allegro import HOME_RAD, hand_driver
 from dynamo_ros.core.commander import Commander
+from dynamo_ros.core.joy_mapping import LAYOUTS
 from dynamo_ros.drivers.headset import HeadsetError
+from dynamo_ros.nodes.joy_teleop_node import JoyTeleopNode
 from dynamo_ros.nodes.keyboard_teleop_node import KeyboardTeleopNode
 from dynamo_ros.nodes.messages import to_joint_state, to_ns
 from dynamo_ros.nodes.teleop_node import TeleopNode
@@ -121,6 +124,62 @@ def test_a_held_key_moves_the_arm_and_releasing_it_stops(ros: Ros, arm: Arm, key
 def test_space_closes_the_gripper(ros: Ros, arm: Arm, keyboard: int) -> None:
     os.write(keyboard, b" ")
     ros.until(lambda: arm.grips and arm.grips[-1] > 0.6, what="a closed gripper")
+
+
+@pytest.mark.parametrize("layout", ["gamepad", "spacemouse"])
+def test_a_deflected_device_moves_the_arm_only_while_its_deadman_is_held(
+    ros: Ros, arm: Arm, parameters: list[Parameter], layout: str
+) -> None:
+    node = ros.add(JoyTeleopNode([*parameters, Parameter("layout", value=layout)]))
+    ros.until(lambda: node._targets.measured is not None, what="the arm, as the node measures it")
+    its, device = LAYOUTS[layout], ros.node("device")
+    up = its.axes[2]
+    assert up is not None
+    joy = Joy(axes=[1.0 if number == up.axis else 0.0 for number in range(6)], buttons=[0] * 12)
+    publisher = device.create_publisher(Joy, "/joy", 10)
+    device.create_timer(0.02, lambda: publisher.publish(joy))
+    start = arm.now
+    ros.spin(0.5)
+    assert arm.trajectories == []
+    joy.buttons[its.deadman] = 1
+    ros.until(lambda: arm.now[2] > start[2] + 0.03, what="the arm 3 cm higher")
+    joy.buttons[its.deadman] = 0
+    ros.until(arm.waits, what="the arm at rest, with the device still deflected")
+    released = arm.now
+    assert released[:2] == pytest.approx(start[:2], abs=0.01)
+    ros.spin(0.3)
+    assert arm.now == pytest.approx(released, abs=2e-3)
+
+
+def up_by_twist() -> TwistStamped:
+    twist = TwistStamped()
+    twist.header.frame_id, twist.twist.linear.z = "link_base", 0.1
+    return twist
+
+
+@pytest.mark.parametrize(
+    ("topic", "message"),
+    [
+        ("/teleop/twist", up_by_twist()),
+        ("/teleop/joint_jog", JointJog(joint_names=["joint1"], velocities=[0.3])),
+    ],
+    ids=["twist", "jog"],
+)
+def test_velocities_move_the_arm_as_long_as_they_come(
+    ros: Ros, arm: Arm, topic: str, message: TwistStamped | JointJog
+) -> None:
+    device = ros.node("device")
+    wishes = device.create_publisher(JointState, "/teleop/target_gripper", 10)
+    publisher = device.create_publisher(type(message), topic, 10)
+
+    def tell() -> None:
+        wishes.publish(to_joint_state(["gripper"], [0.0], stamp_ns=0))
+        publisher.publish(message)
+
+    start, timer = arm.now, device.create_timer(0.02, tell)
+    ros.until(lambda: np.linalg.norm(arm.now - start) > 0.03, what="the arm 3 cm farther")
+    timer.cancel()
+    ros.until(arm.waits, what="the arm at rest after the last of them")
 
 
 Start = Callable[..., tuple[VrTeleopNode, Headset]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import torch
 from accelerate import Accelerator
 
@@ -24,10 +26,14 @@ class Validation:
     def losses(self, objective: Objective) -> dict[str, float]:
         """Return the parts of the loss by the name of their curve, in evaluation mode.
 
-        Nothing of `objective` changes, and chance draws the same each time.
+        It is computed in as many pieces as a step's. Nothing of `objective` changes, and chance draws the same
+        each time.
         """
         objective.eval()
-        found = forward(objective, self._batch, self._config, 0, share=self._team.process_index)
+        count, sums = self._config.accumulate, Counter[str]()
+        for part, piece in enumerate(self._batch.parts(count)):
+            share = self._team.process_index * count + part
+            found = everyones(forward(objective, piece, self._config, 0, share=share), self._team)
+            sums.update({name: float(value) for name, value in found.parts.items()})
         objective.train()
-        parts = everyones(found, self._team).parts
-        return {f"validation/{name}": float(value) for name, value in parts.items()}
+        return {f"validation/{name}": value / count for name, value in sums.items()}

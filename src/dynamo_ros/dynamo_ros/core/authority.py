@@ -11,6 +11,7 @@ from dynamo_ros.core.takeover import Holder
 TOPIC = "/dynamo/authority"
 # Said so often, and believed for so long: a node that died does not keep the arm.
 PERIOD_S, LEASE_S = 0.1, 1.0
+LETS_GO = "teleop"  # in the name of a node that lets go where another one says that it wants the arm
 
 
 class AuthorityError(DynamoError):
@@ -27,6 +28,11 @@ class Authority(NamedTuple):
     def text(self) -> str:
         """What is published."""
         return f"{self.holder} {self.node}"
+
+    @property
+    def lets_go(self) -> bool:
+        """Whether it brings the arm to rest where another node says that it wants it."""
+        return self.holder == "person" and LETS_GO in self.node
 
 
 def parse(text: str) -> Authority:

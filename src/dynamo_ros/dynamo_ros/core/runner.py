@@ -89,6 +89,11 @@ class Runner:
         return self._holder if self.running else "nobody"
 
     @property
+    def last_holder(self) -> Holder:
+        """Who moves the arm, or whose motion it is that a stop brakes."""
+        return self._holder
+
+    @property
     def silent_gates(self) -> tuple[str, ...]:
         """The gates that can't keep the arm from moving: by the contract, or for want of something."""
         calibrated = self._bundle.novelty is not None

@@ -66,7 +66,7 @@ class Teleoperation:
         """Take note of the measured joints (J,) rad; of those that come late, none."""
         measured = np.asarray(joints, np.float64)
         back_ns = 0 if self._measured is None else self._measured_ns - stamp_ns
-        if 0 < back_ns < LATE_NS:
+        if 0 < back_ns < LATE_NS and self.engagement != "idle":
             return
         if self._has_jumped(measured, stamp_ns):
             self.finish()

@@ -21,8 +21,8 @@ THINK_S = 5.0
 class Beginning:
     """Begins episodes of `runner`: at once, or as soon as what keeps it waiting is over.
 
-    A policy elsewhere is a reason against it. A person elsewhere lets go when this node says that it wants
-    the arm, and brings it to rest; that is waited for.
+    Somebody elsewhere is a reason against it, but for a person at a teleoperation node, which lets go when
+    this node says that it wants the arm, and brings it to rest: that is waited for.
     """
 
     def __init__(
@@ -42,25 +42,32 @@ class Beginning:
 
     @property
     def rival(self) -> str:
-        """Who else moves the arm by a policy; an empty text where nobody does."""
+        """Who else moves the arm and does not let go; an empty text where nobody does."""
         other = self._authority.other
-        rules = other is not None and other.holder == "policy"
-        return f"a policy moves the arm through {other.node}" if other is not None and rules else ""
+        return (
+            "" if other is None or other.lets_go else f"a {other.holder} moves the arm through {other.node}"
+        )
 
     @property
     def holder(self) -> Holder:
         """Whom to name as the one who moves the arm, or is about to."""
-        return "policy" if self.waits and self._person_elsewhere else self._runner.authority
+        return "policy" if self.waits else self._runner.authority
+
+    @property
+    def person_elsewhere(self) -> bool:
+        """Whether a person moves the arm through another node, whose driver is to be left alone."""
+        other = self._authority.other
+        return other is not None and other.lets_go
 
     def begin(self, task: str) -> None:
         """Begin an episode of `task`, or wait; DynamoError where something is against it."""
-        if not self._commands.ready(now_ns(self._clock)):
-            why = self._commands.fault()
-            raise RunnerError(f"{why}; then call ~/rearm" if why else "the arm's driver is not ready yet")
         if self.rival:
             raise RunnerError(f"can't begin: {self.rival}")
-        self.waits = self._person_elsewhere
+        self.waits = self.person_elsewhere
         if not self.waits:
+            if not self._commands.ready(now_ns(self._clock)):
+                why = self._commands.fault()
+                raise RunnerError(f"{why}; then call ~/rearm" if why else "the arm's driver is not ready yet")
             self._begin(task)
         self._authority.tell(self.holder)
 
@@ -77,30 +84,26 @@ class Beginning:
         try:
             self._runner.rearm()
             self._commands.prepare()
-            self.waits = active and not self._commands.ready(now_ns(self._clock))
-            if active and not self.waits:
+            waits = self.person_elsewhere or not self._commands.ready(now_ns(self._clock))
+            self.waits = active and waits
+            if active and not waits:
                 self.begin(task)
         except DynamoError as error:
             self._runner.stop(str(error))
             raise
         if not self.waits:
             return ""
-        return "a person lets go first" if self._person_elsewhere else "the arm's driver is made ready first"
+        return "a person lets go first" if self.person_elsewhere else "the arm's driver is made ready first"
 
     def proceed(self, task: str) -> None:
-        """Begin if that was waited for and nobody moves the arm any more; stop where it can't be."""
-        if not self.waits or self._person_elsewhere:
+        """Begin if that was waited for; stop where it can't be."""
+        if not self.waits:
             return
         self.waits = False
         try:
             self.begin(task)
         except DynamoError as error:
             self._runner.stop(str(error))
-
-    @property
-    def _person_elsewhere(self) -> bool:
-        other = self._authority.other
-        return other is not None and other.holder == "person"
 
     def _begin(self, task: str) -> None:
         self._worker.settle(THINK_S)

@@ -149,15 +149,16 @@ class InferenceNode(ManagedNode):
         with self._runner.timings.measure("command"):
             ready = self._can_command(self._runner, stamp_ns)
             command = self._runner.command(stamp_ns) if ready else None
+        # A driver with a fault takes no more commands, so none is waited for.
+        braking = ready and self._runner.moving and not self._runner.running
         if command is not None:
             with self._runner.timings.measure("publish"):
                 if self._runner.may_send(command, self._clocks.later_ns):
                     self._commands.publish(command, stamp_ns)
         else:
-            # A driver with a fault takes no more commands, so none is waited for.
-            braking = ready and self._runner.moving
             self._commands.rest(stopped=self._runner.stopped is not None and not braking)
-        self._authority.tell(self._beginning.holder)
+        # Until the arm rests nobody else is to move it.
+        self._authority.tell(self._runner.last_holder if braking else self._beginning.holder)
         self._health.tell_stop(self._runner.stopped)
 
     def _compare_clocks(self, runner: Runner) -> None:
@@ -174,12 +175,16 @@ class InferenceNode(ManagedNode):
         """Get the arm's driver ready while nothing is commanded; nothing moves by it."""
         if not self._active:
             self._parts.streams.hand_on()
-            self._commands.ready(self._now_ns())
+            if self._authority.other is None:
+                self._commands.ready(self._now_ns())
 
     def _can_command(self, runner: Runner, stamp_ns: int) -> bool:
         """Return whether the arm's driver is ready; stop by what is wrong with it."""
+        if self._beginning.waits and self._beginning.person_elsewhere:
+            return False
         ready = self._commands.ready(stamp_ns)
         if fault := self._commands.fault():
+            self._beginning.waits = False
             runner.stop(fault, kind="driver")
         elif ready:
             self._beginning.proceed(self._task())
@@ -200,7 +205,7 @@ class InferenceNode(ManagedNode):
         self._report()
 
     def _forget(self) -> None:
-        was_active = self._active
+        was_active = self._active and not self._beginning.waits
         self._end_episode()
         if self._runner is None:
             return

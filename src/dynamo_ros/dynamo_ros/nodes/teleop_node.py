@@ -42,7 +42,8 @@ class TeleopNode(Node):
         self._hand_stream = contract.hand_stream
         measured = [name for name in (contract.arm_stream, contract.hand_stream) if name is not None]
         self._joints = JointReader(self, contract, measured, self._observe)
-        self._authority, self._pressed, self._commanded = AuthorityTopic(self), False, False
+        self._authority = AuthorityTopic(self)
+        self._pressed = self._commanded = self._brakes = False
         self._person = PersonIn(self, contract, self._teleoperation)
         self._twists = TwistIn(self, contract, self._teleoperation)
         self.create_subscription(JointJog, JOG_TOPIC, self._jog, COMMANDS)
@@ -91,8 +92,10 @@ class TeleopNode(Node):
             self._commands.rest(stopped=stopped is not None and not braking)
             if self._teleoperation.engagement == "idle" and not braking:
                 self._commands.end_velocity()
-        engaged = self._teleoperation.engagement != "idle" or self._teleoperation.moving
-        self._authority.tell("person" if engaged and stopped is None else "nobody")
+        self._brakes = ready and self._teleoperation.moving
+        engaged = self._teleoperation.engagement != "idle" and stopped is None
+        # Until the arm rests nobody else is to move it.
+        self._authority.tell("person" if engaged or self._brakes else "nobody")
         if stopped is not None and was_stopped is None:
             self.get_logger().error(f"stopped: {stopped.text}; call ~/rearm to go on")
         if self._teleoperation.lacks_gripper(stamp_ns):
@@ -103,7 +106,8 @@ class TeleopNode(Node):
         """Go on as if nothing had been where the clock of stamps jumps a little; stop where it jumps far."""
         self._teleoperation.shift_clock(self._clock_gate.saw(stamp_ns, self._clocks.steady_ns))
         if (verdict := self._clock_gate.check(stamp_ns)).reaction == "stop":
-            self._teleoperation.stop(verdict.text)
+            if self._teleoperation.engagement != "idle":
+                self._teleoperation.stop(verdict.text)
             self._clock_gate.reset(stamp_ns)
 
     def _yield(self) -> None:
@@ -140,7 +144,7 @@ class TeleopNode(Node):
         if self._pressed:
             response.message = f"the e-stop on {self._estop_topic} is still pressed"
             return response
-        if self._teleoperation.stopped is not None and self._commanded:
+        if self._brakes or (self._commanded and self._teleoperation.stopped is not None):
             response.message = "the arm is still coming to rest; ask again"
             return response
         self._teleoperation.rearm()
