@@ -17,11 +17,22 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.decode import FrameSettings
 from dynamo_policies.episodes import load_episode
 from dynamo_policies.errors import ConfigError, UnknownNameError
-from dynamo_policies.mcap import open_file
+from dynamo_policies.mcap import (
+    CHUNK,
+    MAGIC,
+    MESSAGE,
+    Directory,
+    open_file,
+    read_chunk,
+    read_message,
+    records,
+    unpack,
+)
 from dynamo_policies.mcap_reader import read
 from dynamo_policies.mcap_writer import Compression
 from dynamo_policies.repair import repair
 from dynamo_ros.core.bag_topics import qos
+from dynamo_ros.core.recorder import Recorder
 from dynamo_ros.core.recording import EpisodeWriter, RecordingError, Topic, topics_of
 from dynamo_ros.core.storage_settings import StorageSettings
 
@@ -290,6 +301,49 @@ def test_ending_an_episode_does_not_wait_for_the_disk(contract: Contract, tmp_pa
     assert first.done
     second.discard()
     assert find_bags(tmp_path) == [tmp_path / "first"]
+
+
+def compressions(file: Path) -> dict[str, str]:
+    """Return how the chunks are compressed that have each topic's messages."""
+    directory, found = Directory(), {}
+    view = open_file(file)
+    for record in records(view[len(MAGIC) : -len(MAGIC)]):
+        directory.learn(record)
+        if record.kind != CHUNK:
+            continue
+        chunk = read_chunk(record)
+        for inner in records(unpack(chunk)):
+            directory.learn(inner)
+            if inner.kind == MESSAGE:
+                found[directory.channels[read_message(inner.body).channel].topic] = chunk.compression
+    return found
+
+
+def test_single_topics_are_stored_otherwise(contract: Contract, tmp_path: Path) -> None:
+    settings = StorageSettings(per_topic=f"fixed=jpeg,{contract.streams['arm'].topic}=zstd,wrist=lz4")
+    path, messages = write_all(tmp_path / "episode", contract, settings)
+    found = compressions(path / "episode.mcap")
+    wrist, arm = contract.streams["wrist"].topic, contract.streams["arm"].topic
+    assert found[IMAGE_TOPIC + "/compressed"] == ""
+    assert (found[wrist], found[arm]) == ("lz4", "zstd")
+    assert found["/dynamo/target_pose"] == ""
+    metadata = yaml.safe_load((path / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    assert metadata["custom_data"]["images"] == f"jpeg 90: {IMAGE_TOPIC}"
+    others = [raw for raw in messages if raw.topic != IMAGE_TOPIC]
+    assert sorted(raw for raw in read_all(path) if raw.topic != IMAGE_TOPIC + "/compressed") == sorted(others)
+
+
+def test_wishes_for_single_topics_that_can_not_be_met_are_refused(contract: Contract, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="per_topic has 'fixed'; possible is NAME=CHOICE"):
+        StorageSettings(per_topic="fixed")
+    with pytest.raises(UnknownNameError, match="choice in per_topic 'jpg' is unknown; did you mean 'jpeg'"):
+        StorageSettings(per_topic="fixed=jpg")
+    with pytest.raises(ConfigError, match="storage sqlite3 has no compression here"):
+        StorageSettings(storage="sqlite3", per_topic="fixed=zstd")
+    with pytest.raises(UnknownNameError, match="stream in per_topic 'fixd' is unknown; did you mean 'fixed'"):
+        Recorder(contract, tmp_path, settings=StorageSettings(per_topic="fixd=jpeg"))
+    with pytest.raises(ConfigError, match="per_topic wants JPEGs of /xarm/joint_states; possible are"):
+        Recorder(contract, tmp_path, settings=StorageSettings(per_topic="arm=jpeg"))
 
 
 def test_settings_that_contradict_each_other_are_refused() -> None:

@@ -123,6 +123,7 @@ def recorder_arguments() -> list[DeclareLaunchArgument]:
         declare("jpeg_quality", "90", "1 to 100"),
         declare("compression", "none", "of all that is no image", *COMPRESSIONS),
         declare("image_compression", "none", "of images", *COMPRESSIONS),
+        declare("per_topic", "", "otherwise for single topics, such as wrist=jpeg,/depth/image_raw=zstd"),
         declare("preroll_s", "0.0", "record from so long before the start"),
         declare("plan", "", "YAML file of tasks and how often each is wanted"),
         declare("extra_topics", "/tf,/tf_static,/robot_description", "regular expressions, commas between"),
@@ -136,7 +137,8 @@ def recorder_arguments() -> list[DeclareLaunchArgument]:
 
 def recorder_parameters(context: LaunchContext) -> dict[str, Any]:
     """Return the recorder's parameters out of `recorder_arguments`."""
-    texts = ("storage", "images", "compression", "image_compression", "plan", "robot_serial", "cue")
+    texts = ("storage", "images", "compression", "image_compression", "per_topic", "plan")
+    texts += ("robot_serial", "cue")
     lists = ("extra_topics", "calibration", "buttons")
     return {
         **{name: value(context, name) for name in texts},

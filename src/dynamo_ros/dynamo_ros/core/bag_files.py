@@ -13,7 +13,7 @@ import yaml
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 from rosbags.typesys import TypesysError
 
-from dynamo_policies.mcap_writer import Group, McapFile
+from dynamo_policies.mcap_writer import Compression, Group, McapFile
 from dynamo_ros.core.bag_topics import (
     IMAGE_TYPES,
     RecordingError,
@@ -75,22 +75,38 @@ def open_bag(folder: Path, topics: Sequence[Topic], settings: StorageSettings) -
         raise RecordingError(f"can't write to {folder.parent}: {reason}") from error
 
 
+class _Kind(NamedTuple):
+    """What topics have in common that share chunks."""
+
+    image: bool
+    compression: Compression
+
+    @property
+    def name(self) -> str:
+        return f"{'images' if self.image else 'others'} {self.compression}"
+
+
+def _kind(topic: Topic, settings: StorageSettings) -> _Kind:
+    image = topic.type in IMAGE_TYPES
+    return _Kind(image, settings.compression_of(topic.name, image=image))
+
+
+def _group(kind: _Kind) -> Group:
+    if not kind.image:
+        return Group(kind.compression)
+    # Stream hashes guard the images: a checksum of raw ones would be the recorder's largest cost.
+    return Group(kind.compression, checksum=kind.compression != "none", chunk_bytes=IMAGE_CHUNK_BYTES)
+
+
 class McapBag:
-    """An MCAP bag. Images have chunks of their own, which may be compressed otherwise."""
+    """An MCAP bag. Images have chunks of their own, and so have topics that are compressed otherwise."""
 
     def __init__(self, folder: Path, topics: Sequence[Topic], settings: StorageSettings) -> None:
         self._folder, self._topics, self._described = folder, tuple(topics), describe(topics)
         folder.mkdir(parents=True)
         self._name = f"{folder.name}.mcap"
-        groups = {
-            # Stream hashes guard the images: a checksum of raw ones would be the recorder's largest cost.
-            "images": Group(
-                settings.image_compression,
-                checksum=settings.image_compression != "none",
-                chunk_bytes=IMAGE_CHUNK_BYTES,
-            ),
-            "others": Group(settings.compression),
-        }
+        self._kinds = {topic.name: _kind(topic, settings) for topic in topics}
+        groups = {kind.name: _group(kind) for kind in self._kinds.values()}
         self._file = McapFile(
             folder / self._name, groups, library=f"dynamo_ros; rosbags {version('rosbags')}"
         )
@@ -128,10 +144,8 @@ class McapBag:
 
     def _add(self, topic: Topic) -> int:
         definition = self._described[topic.type].definition
-        group = "images" if topic.type in IMAGE_TYPES else "others"
-        return self._file.add_channel(
-            topic.name, topic.type, definition, group=group, qos=profiles_yaml(topic)
-        )
+        group, qos = self._kinds[topic.name].name, profiles_yaml(topic)
+        return self._file.add_channel(topic.name, topic.type, definition, group=group, qos=qos)
 
     def _metadata(self, custom: Mapping[str, str]) -> dict[str, Any]:
         count = sum(self._file.counts.values())

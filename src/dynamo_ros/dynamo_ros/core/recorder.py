@@ -23,6 +23,7 @@ from dynamo_ros.core.recording import (
 from dynamo_ros.core.recording_plan import RecordingPlan
 from dynamo_ros.core.saved_episodes import Ending, SavedEpisodes
 from dynamo_ros.core.storage_settings import StorageSettings
+from dynamo_ros.core.stored_topics import resolved
 
 __all__ = ["EVENTS", "Ending", "Recorder", "RecorderStatus"]
 
@@ -48,7 +49,8 @@ class Recorder:
         """`origin` is further text for the custom data of each bag; see `provenance`."""
         self._contract, self._folder = contract, folder
         self._versions, self._origin = versions, dict(origin or {})
-        self._settings, self.plan = settings or StorageSettings(), plan or RecordingPlan({}, {})
+        self._settings = resolved(settings or StorageSettings(), contract)
+        self.plan = plan or RecordingPlan({}, {})
         self._listening = Listening(
             contract,
             (*topics_of(contract), *extras),

@@ -11,18 +11,16 @@ from pathlib import Path
 from dynamo_policies.contract import Contract
 from dynamo_policies.episode_quality import QualityMeter
 from dynamo_policies.errors import UnknownNameError
-from dynamo_policies.streams import COLOURS, ImageStream, Stream
 from dynamo_policies.verdict import KEY, Reason, Verdict, judge, to_json
 from dynamo_ros.core.bag_files import Item
-from dynamo_ros.core.bag_topics import COMPRESSED_IMAGE, IMAGE, RecordingError, Topic
+from dynamo_ros.core.bag_topics import RecordingError, Topic
 from dynamo_ros.core.bag_writer import BagWriter
 from dynamo_ros.core.episode_summary import EpisodeSummary, check_outcome
 from dynamo_ros.core.provenance import software_versions
 from dynamo_ros.core.storage_settings import StorageSettings
+from dynamo_ros.core.stored_topics import described, jpegs_of, resolved, stored_as
 
 __all__ = ["EpisodeSummary", "EpisodeWriter", "Item", "RecordingError", "Topic", "topics_of"]
-
-COMPRESSED = "/compressed"  # How image_transport names what it makes of a topic.
 
 
 def topics_of(contract: Contract) -> tuple[Topic, ...]:
@@ -61,9 +59,9 @@ class EpisodeWriter:
             RecordingError: `path` exists, can't be made, or a type is not known.
             UnknownNameError: the contract has no such task.
         """
-        settings = settings or StorageSettings()
+        settings = resolved(settings or StorageSettings(), contract)
         self._topics = {topic.name: topic for topic in (*topics_of(contract), *topics)}
-        jpegs = _jpegs(contract) if settings.images == "jpeg" else {}
+        jpegs = jpegs_of(contract, settings)
         self._custom = {
             "task": task,
             "prompt": contract.task(task).prompt,
@@ -72,7 +70,7 @@ class EpisodeWriter:
             "contract": contract.to_yaml(),
             "contract_hash": contract.hash,
             "versions": json.dumps({**software_versions(), **(versions or {})}),
-            "images": f"jpeg {settings.jpeg_quality}" if jpegs else "raw",
+            "images": described(contract, settings),
             **(origin or {}),
         }
         self._dropped: Counter[str] = Counter()
@@ -81,7 +79,7 @@ class EpisodeWriter:
         self._outcome = "unknown"
         self._contract, self._meter = contract, QualityMeter(contract)
         self._verdict: Verdict | None = None
-        stored = [_stored(topic, jpegs) for topic in self._topics.values()]
+        stored = [stored_as(topic, jpegs) for topic in self._topics.values()]
         self._bag = BagWriter(Path(path), stored, settings, self._custom, jpegs=jpegs)
 
     @property
@@ -218,18 +216,3 @@ class EpisodeWriter:
         for name, stream in self._contract.cameras.items():
             if count := self._bag.refused[stream.topic]:
                 yield Reason("red", name, f"{count} images were not stored: {self._bag.refusal}")
-
-
-def _jpegs(contract: Contract) -> dict[str, str]:
-    """Return topic -> topic in the bag of the cameras that JPEG can hold."""
-    return {
-        stream.topic: stream.topic + COMPRESSED for stream in contract.streams.values() if _fits_jpeg(stream)
-    }
-
-
-def _fits_jpeg(stream: Stream) -> bool:
-    return isinstance(stream, ImageStream) and stream.type == IMAGE and stream.encoding in COLOURS
-
-
-def _stored(topic: Topic, jpegs: Mapping[str, str]) -> Topic:
-    return topic._replace(name=jpegs[topic.name], type=COMPRESSED_IMAGE) if topic.name in jpegs else topic
