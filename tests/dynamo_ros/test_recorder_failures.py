@@ -119,7 +119,9 @@ def test_an_episode_that_can_not_be_completed_is_taken_back_from_the_plan(record
         ending = recorder.end("success")
         until(lambda: ending.done)
     assert done(recorder) == 1
-    assert "could not complete" in recorder.tend()[0].error
+    error = recorder.tend()[0].error
+    assert "could not complete" in error
+    assert recorder.failure == error
     assert done(recorder) == 0
 
 
@@ -143,6 +145,20 @@ def test_a_bag_that_can_not_be_opened_is_refused(
         EpisodeWriter(
             tmp_path / "episode", contract, "put_yogurt", settings=StorageSettings(storage="sqlite3")
         )
+
+
+def test_a_bag_whose_description_can_not_be_written_is_refused_and_leaves_nothing(
+    contract: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(fcntl, "flock", failing)
+    with pytest.raises(RecordingError, match=r"can't write to .*\.episode\.part: No space left on device"):
+        EpisodeWriter(tmp_path / "episode", contract, "put_yogurt")
+    assert list(tmp_path.iterdir()) == []
+    opened = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+    assert [path for path in opened if path.startswith(str(tmp_path))] == []
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

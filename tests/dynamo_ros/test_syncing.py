@@ -11,6 +11,7 @@ import pytest
 from bag_factory import episode_messages
 from dynamo_policies.bags import read_info
 from dynamo_policies.contract import Contract
+from dynamo_ros.core import bag_writer
 from dynamo_ros.core.recording import EpisodeWriter
 from dynamo_ros.core.syncing import Syncer
 
@@ -88,3 +89,29 @@ def test_a_disk_that_can_not_sync_stops_the_writing(
         writer.write(*raw)
     until(lambda: writer._bag.error)
     assert "Input/output error" in writer.close("success").error
+
+
+def test_a_sync_that_fails_when_the_episode_has_ended_is_told(
+    contract: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncing, ended = threading.Event(), threading.Event()
+
+    class NotedSyncer(Syncer):
+        def end(self) -> None:
+            ended.set()
+            super().end()
+
+    def failing(_descriptor: int) -> None:
+        syncing.set()
+        assert ended.wait(60.0)
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(bag_writer, "Syncer", NotedSyncer)
+    monkeypatch.setattr(bag_writer, "SYNC_BYTES", 0)
+    monkeypatch.setattr(os, "fdatasync", failing)
+    writer = EpisodeWriter(tmp_path / "episode", contract, "put_yogurt")
+    for raw in episode_messages(contract, 0.2):
+        writer.write(*raw)
+    assert syncing.wait(30.0)
+    assert "Input/output error" in writer.close("success").error
+    assert not (tmp_path / "episode").exists()

@@ -109,7 +109,7 @@ class BagCopy:
         self._file.finish({"rosbag2": {"serialized_metadata": text}})
         (self.path / "metadata.yaml").write_text(text, encoding="utf-8")
         for file in (self.path / "metadata.yaml", self.path):
-            sync(file)
+            sync_path(file)
 
     def _remove(self) -> None:
         self._file.close()
@@ -191,7 +191,7 @@ def _known_channel(topic: str, kind: str) -> Channel:
     return Channel(0, topic, Schema(kind, "ros2msg", definition), "cdr", "")
 
 
-def sync(path: Path) -> None:
+def sync_path(path: Path) -> None:
     """Wait until the file or folder `path` is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from dynamo_policies.bag_copy import OF_ALL_MESSAGES, BagCopy, sync, to_copy
+from dynamo_policies.bag_copy import OF_ALL_MESSAGES, BagCopy, sync_path, to_copy
 from dynamo_policies.bags import BagError
 from dynamo_policies.contract import Contract
 from dynamo_policies.damaged import ABOUT, Damaged, find_damaged, look_at
@@ -142,7 +142,7 @@ def _swap(damaged: Damaged, bag: Path) -> Path:
     except OSError:
         aside.rename(damaged.origin)
         raise
-    sync(damaged.place.parent)
+    sync_path(damaged.place.parent)
     return aside
 
 

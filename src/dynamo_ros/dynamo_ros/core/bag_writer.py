@@ -20,12 +20,13 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+from dynamo_policies.bag_copy import sync_path
 from dynamo_policies.damaged import ABOUT
 from dynamo_ros.core.bag_files import BagFile, Item, open_bag
 from dynamo_ros.core.bag_topics import RecordingError, Topic
 from dynamo_ros.core.jpeg import JpegEncoder
 from dynamo_ros.core.storage_settings import StorageSettings
-from dynamo_ros.core.syncing import Syncer, sync_path
+from dynamo_ros.core.syncing import Syncer
 
 __all__ = ["BagWriter", "Item", "RecordingError", "Topic"]
 
@@ -151,9 +152,14 @@ class BagWriter:
     def _write_bag(self) -> None:
         try:
             bag = open_bag(self._bag, self._topics, self._settings)
-            about = self._write_about()
-        except (RecordingError, OSError) as error:
+        except RecordingError as error:
             self.error = str(error)
+            return
+        try:
+            about = self._write_about()
+        except OSError as error:
+            self.error = f"can't write to {self._part}: {_reason(error)}"
+            self._throw_away(bag)
             return
         self._opened.set()
         with about:  # Closing it gives its lock back.
@@ -163,9 +169,14 @@ class BagWriter:
     def _write_about(self) -> TextIO:
         """Put down what `repair` needs should this process die, and hold a lock that says it has not."""
         about = (self._part / ABOUT).open("w")
-        fcntl.flock(about, fcntl.LOCK_EX)
-        json.dump(self._about, about)
-        about.flush()
+        try:
+            fcntl.flock(about, fcntl.LOCK_EX)
+            json.dump(self._about, about)
+            about.flush()
+        except OSError:
+            with contextlib.suppress(OSError):  # It flushes once more.
+                about.close()
+            raise
         return about
 
     def _write_all(self, bag: BagFile) -> None:
@@ -179,6 +190,8 @@ class BagWriter:
             self.error = f"writing {self._bag} failed: {_reason(error)}"
         finally:
             syncer.end()
+        if syncer.error is not None and not self.error:  # by the sync that was under way at the end
+            self.error = f"writing {self._bag} failed: {_reason(syncer.error)}"
 
     def _take(self) -> list[Item] | None:
         """Wait for items and return all there are; None when the episode ends."""
@@ -248,10 +261,18 @@ class BagWriter:
                 return
             except DISK_ERRORS as error:
                 self.error = f"could not complete {self._bag}: {_reason(error)}"
+        if self._unwanted:
+            self._throw_away(bag)
+        else:
+            self._abort(bag)
+
+    def _abort(self, bag: BagFile) -> None:
         with contextlib.suppress(*DISK_ERRORS):  # The disk that failed may fail once more.
             bag.abort()
-        if self._unwanted:
-            shutil.rmtree(self._part, ignore_errors=True)
+
+    def _throw_away(self, bag: BagFile) -> None:
+        self._abort(bag)
+        shutil.rmtree(self._part, ignore_errors=True)
 
     def _complete(self, bag: BagFile) -> None:
         hashes = {topic: digest.hexdigest() for topic, digest in self._hashes.items()}

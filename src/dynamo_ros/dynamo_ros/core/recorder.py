@@ -59,6 +59,7 @@ class Recorder:
         )
         self._writer: EpisodeWriter | None = None
         self._path, self._started_ns = folder, 0
+        self.begun = 0  # how many episodes
         self._task = self._marked = self._noted = self.failure = self.warning = ""
         self._discarded = ""  # the task of the last episode, where that was discarded
         self._asked: tuple[str, str] = ("", "")  # operator and note of the last episode
@@ -132,6 +133,7 @@ class Recorder:
             origin=self._origin,
             settings=self._settings,
         )
+        self.begun += 1
         self._task, self._path, self._started_ns, self.failure = task, path, now_ns, ""
         self._marked, self._noted, self._asked, self._discarded = "", "", (operator, note), ""
         self.warning = ""
@@ -222,12 +224,15 @@ class Recorder:
     def tend(self) -> list[EpisodeSummary]:
         """Return the episodes that are complete since the last call; end one that the disk takes no more of.
 
-        `failure` then says why.
+        `failure` then says why, and why a bag could not be completed.
         """
         if self._writer is not None and (self._writer.full or self._writer.error):
             self.failure = self._writer.error or self._writer.full
             self.end("", f"ended as the disk {'failed' if self._writer.error else 'is full'}: {self.failure}")
-        return self._saved.completed()
+        ended = self._saved.completed()
+        if errors := [summary.error for summary in ended if summary.error]:
+            self.failure = "; ".join(errors)
+        return ended
 
     def settled(self, wait_s: float) -> bool:
         """Return whether no episode is being completed; else that waits for one, at most so long."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 
 class Syncer:
@@ -38,12 +36,3 @@ class Syncer:
                 self._sync()
             except self._errors as error:
                 self.error = error
-
-
-def sync_path(path: Path) -> None:
-    """Wait until the file or folder `path` is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
