@@ -28,6 +28,7 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.mcap import open_file
 from dynamo_policies.mcap_reader import read as mcap_read
 from dynamo_policies.verdict import KEY, parse_verdict
+from dynamo_ros.core import bag_writer
 from dynamo_ros.core.recording import RecordingError
 from dynamo_ros.nodes.definitions import definition_of, message_class
 from dynamo_ros.nodes.episode_keys import EpisodeKeys
@@ -529,7 +530,7 @@ def test_a_goal_is_not_answered_by_the_discard_of_another_episode(
     client.destroy()
 
 
-def test_an_episode_that_the_disk_ends_is_cued(
+def test_an_episode_that_the_disk_ends_is_cued_once(
     ros: Ros,
     contract: Contract,
     tmp_path: Path,
@@ -540,12 +541,89 @@ def test_an_episode_that_the_disk_ends_is_cued(
     node = ros.add(RecorderNode([Parameter(name, value=value) for name, value in settings.items()]))
     robot = Robot(ros.node("robot"), contract, node)
     ros.until(lambda: all(p.get_subscription_count() for p in (*robot.images, robot.joints)))
-    assert start(ros, robot).success
+    syncing, go = threading.Event(), threading.Event()
 
     def failing(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
+    def slow(_descriptor: int) -> None:
+        syncing.set()
+        assert go.wait(60.0)
+
+    monkeypatch.setattr(bag_writer, "SYNC_BYTES", 0)
+    monkeypatch.setattr(os, "fdatasync", slow)
+    assert start(ros, robot).success
+    robot.everything()
+    ros.until(syncing.is_set)
     monkeypatch.setattr(os, "writev", failing)
     robot.everything()
     ros.until(lambda: not node._recorder.recording)
-    assert "== FAILED writing" in capsys.readouterr().err
+    assert node._recorder.saving  # Its end is told later than that it ends.
+    go.set()
+    ros.until(lambda: not node._recorder.saving)
+    ros.spin(0.3)
+    told = capsys.readouterr().err
+    assert "== FAILED writing" in told
+    assert told.count("== FAILED") == 1
+
+
+def test_a_bag_that_can_not_be_completed_is_cued_and_stays_in_the_state(
+    ros: Ros,
+    contract: Contract,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = {"out": str(tmp_path / "bags"), "cue": "text"}
+    node = ros.add(RecorderNode([Parameter(name, value=value) for name, value in settings.items()]))
+    robot = Robot(ros.node("robot"), contract, node)
+    ros.until(lambda: all(p.get_subscription_count() for p in (*robot.images, robot.joints)))
+    states: list[RecorderState] = []
+    ros.node("screen").create_subscription(RecorderState, "/recorder/state", states.append, 10)
+    assert start(ros, robot).success
+    fsync = os.fsync
+
+    def failing(descriptor: int) -> None:
+        if "metadata.yaml" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            raise OSError(5, "Input/output error")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    assert "could not complete" in stop(ros).message
+    ros.until(lambda: states and "could not complete" in states[-1].error)
+    assert capsys.readouterr().err.count("== FAILED could not complete") == 1
+
+
+def test_what_waits_for_an_episode_leaves_the_next_one_alone(
+    ros: Ros, robot: Robot, recorder: RecorderNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert start(ros, robot).success
+    disk, node = SlowDisk("put_yogurt_000", monkeypatch), ros.node("operator3")
+    stopping = node.create_client(StopEpisode, "/recorder/stop")
+    marking = node.create_client(MarkEpisode, "/recorder/mark")
+    again = node.create_client(Trigger, "/recorder/redo")
+    ros.until(lambda: all(client.service_is_ready() for client in (stopping, marking, again)))
+    stopping.call_async(StopEpisode.Request(outcome="success"))
+    ros.until(lambda: recorder._recorder.saving)
+    waiting = [marking.call_async(MarkEpisode.Request(outcome="failure"))]
+    waiting.append(again.call_async(Trigger.Request()))
+    ros.spin(0.3)
+    assert start(ros, robot, "fetch_yogurt").success
+    ros.until(lambda: all(future.done() for future in waiting))
+    for future in waiting:
+        assert not future.result().success
+        assert "an episode began meanwhile; ask again" in future.result().message
+    status = recorder._recorder.status(0)
+    assert (status.task, status.outcome) == ("fetch_yogurt", "unknown")
+    disk.go.set()
+    assert Path(stop(ros).path).name == "fetch_yogurt_000"
+
+
+def test_a_recorder_that_is_shut_down_starts_nothing_more(
+    ros: Ros, robot: Robot, recorder: RecorderNode
+) -> None:
+    path, control = start(ros, robot).path, recorder._control
+    recorder.trigger_shutdown()
+    assert read_info(Path(path)).note == "interrupted"
+    with pytest.raises(RecordingError, match="the recorder is not active"):
+        control.redo()

@@ -35,6 +35,7 @@ class EpisodeControl:
         self._node, self._recorder, self._cue, self._look_around = node, recorder, cue, look_around
         self.active = False
         self.refusal = ""  # why the last request was refused
+        self._cued = ""  # the failure that was cued last
         services: Sequence[tuple[type, str, Callable[..., Any]]] = (
             (StartEpisode, "start", self._start),
             (StopEpisode, "stop", self._stop),
@@ -100,10 +101,11 @@ class EpisodeControl:
 
     def tend(self) -> list[EpisodeSummary]:
         """End what has lasted long enough, and return the episodes that are complete since the last call."""
-        before = self._recorder.recording
-        ended = self._recorder.tend()
-        if before != self._recorder.recording or any(summary.error for summary in ended):
-            self._cue.give("failed", self._recorder.failure)  # Nobody asked for that.
+        before, ended = self._recorder.recording, self._recorder.tend()
+        news = any(summary.error not in self._cued for summary in ended)
+        if before != self._recorder.recording or news:
+            self._cued = self._recorder.failure
+            self._cue.give("failed", self._cued)  # Nobody asked for that.
         self._action.tend(ended)
         return ended
 
@@ -147,23 +149,31 @@ class EpisodeControl:
     async def _mark(
         self, request: MarkEpisode.Request, response: MarkEpisode.Response
     ) -> MarkEpisode.Response:
-        await self._last_saved()
-        return self._answer(response, lambda: str(self._recorder.mark(request.outcome, request.note)))
+        return await self._answer_when_saved(
+            response, lambda: str(self._recorder.mark(request.outcome, request.note))
+        )
 
     def _moment(self, request: MarkMoment.Request, response: MarkMoment.Response) -> MarkMoment.Response:
         return self._answer(response, lambda: self.moment(request.text) or "")
 
     async def _redo(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        await self._last_saved()
-        return self._answer(response, self.redo)
+        return await self._answer_when_saved(response, self.redo)
 
     def _next(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         return self._answer(response, lambda: self.start(""))
 
-    async def _last_saved(self) -> None:
-        """Let other callbacks run until what is said of the last episode can be done without waiting."""
+    async def _answer_when_saved(self, response: Any, deed: Callable[[], str]) -> Any:
+        """Let others run until `deed` can be done to the last episode without waiting, and answer."""
+        begun = self._recorder.begun
         while not self._recorder.recording and not self._recorder.settled(WAIT_S):
             await Turn()
+
+        def done_to_the_same() -> str:
+            if self._recorder.begun != begun:
+                raise RecordingError("an episode began meanwhile; ask again")
+            return deed()
+
+        return self._answer(response, done_to_the_same)
 
     def _answer(self, response: Any, deed: Callable[[], str]) -> Any:
         """Return the response that tells what came of `deed`."""

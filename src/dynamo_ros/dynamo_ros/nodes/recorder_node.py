@@ -198,6 +198,7 @@ class RecorderNode(ManagedNode):
     def _forget(self) -> None:
         if self._recorder is None:
             return
+        self._control.active = False
         self._interrupt()
         self._recorder.finish()
         for timer in self._timers_of_parts:
