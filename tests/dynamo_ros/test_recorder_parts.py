@@ -5,16 +5,19 @@ import pytest
 from rosbags.typesys import Stores, get_typestore
 
 from dynamo_policies.contract import Contract
+from dynamo_policies.last_words import LARGEST, LARGEST_STATIC
 from dynamo_ros.core.bag_topics import RecordingError, Topic
 from dynamo_ros.core.gaps import SequenceGaps
 from dynamo_ros.core.heard import Heard
-from dynamo_ros.core.latched import LARGEST, Latched
+from dynamo_ros.core.latched import Latched
 from dynamo_ros.core.listening import Listening
+from dynamo_ros.core.preroll import PreRoll
 from dynamo_ros.core.provenance import LARGEST_CALIBRATION, provenance
 from dynamo_ros.core.recording import Item
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 TOPIC = "/xarm/joint_states"
+MS, S = 1_000_000, 1_000_000_000
 
 
 def joint_state(*names: str) -> bytes:
@@ -46,27 +49,60 @@ def test_streams_that_their_driver_repeats_are_not_kept(contract: Contract) -> N
     assert heard.latched == ()
 
 
-def test_missing_sequence_numbers_are_counted() -> None:
+def missing(*numbers: int) -> list[int]:
+    """Return what is missing before each, with a message a millisecond."""
     gaps = SequenceGaps()
-    assert [gaps.missing(number) for number in (7, 8, 11, 12)] == [0, 0, 2, 0]
+    return [gaps.missing(number, MS * index) for index, number in enumerate(numbers)]
+
+
+def test_missing_sequence_numbers_are_counted() -> None:
+    assert missing(7, 8, 11, 12) == [0, 0, 2, 0]
+
+
+@pytest.mark.parametrize("set_back_ns", [0, 1000 * S])
+def test_a_fast_topic_that_was_held_up_has_lost_thousands(set_back_ns: int) -> None:
+    gaps, until_ns = SequenceGaps(), S
+    for number in range(1, 1001):
+        gaps.missing(number, set_back_ns + number * MS)
+    if set_back_ns:
+        until_ns = 2 * S
+        assert [gaps.missing(number, number * MS) for number in range(1001, 2001)] == [0] * 1000
+    number = until_ns // MS
+    assert gaps.missing(number + 1501, until_ns + 1500 * MS) == 1500
+
+
+def test_numbers_that_jump_farther_than_time_allows_are_another_publishers() -> None:
+    assert missing(*range(100), 9000, 9001, 9003) == [0] * 102 + [1]
 
 
 def test_a_publisher_that_starts_anew_has_lost_nothing() -> None:
-    gaps = SequenceGaps()
-    assert [gaps.missing(number) for number in (1000, 1, 2)] == [0, 0, 0]
+    assert missing(1000, 1, 2) == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
     "ahead", [[500, 1, 501, 2, 502, 3], [500, 9000, 501, 9001, 502], [500, 501, 1, 502, 503]]
 )
 def test_two_publishers_in_turn_have_lost_nothing(ahead: list[int]) -> None:
-    gaps = SequenceGaps()
-    assert [gaps.missing(number) for number in ahead] == [0] * len(ahead)
+    assert missing(*ahead) == [0] * len(ahead)
 
 
 def test_a_publisher_that_started_anew_can_lose_messages_again() -> None:
-    gaps = SequenceGaps()
-    assert [gaps.missing(number) for number in (5, 1, 2, 4, 5, 6, 8)] == [0, 0, 0, 1, 0, 0, 1]
+    assert missing(5, 1, 2, 4, 5, 6, 8) == [0, 0, 0, 1, 0, 0, 1]
+
+
+def test_a_pre_roll_that_let_go_of_nothing_lacks_nothing_when_time_begins() -> None:
+    ring = PreRoll(1.0, limit_bytes=100)
+    assert ring.lacking_s(S // 10) == 0.0
+    ring.push(Item("/a", bytes(10), S // 20))
+    assert ring.lacking_s(S // 10) == 0.0
+
+
+def test_a_pre_roll_lacks_no_more_than_its_span_when_time_is_set_back() -> None:
+    ring = PreRoll(1.0, limit_bytes=100)
+    for index in range(20):
+        ring.push(Item("/a", bytes(10), 500 * S + index * MS))
+    assert ring.lacking_s(501 * S) == pytest.approx(0.009)
+    assert ring.lacking_s(2 * S) == 1.0
 
 
 def test_of_a_latched_topic_that_is_a_stream_the_newest_message_alone_is_said_again() -> None:
@@ -78,6 +114,18 @@ def test_of_a_latched_topic_that_is_a_stream_the_newest_message_alone_is_said_ag
     for item in items[LARGEST:]:
         latched.saw(item)
     assert latched.items == items[-1:]
+
+
+@pytest.mark.parametrize("topic", ["/tf_static", "/left/tf_static"])
+def test_static_transforms_of_many_broadcasters_are_all_said_again(topic: str) -> None:
+    latched = Latched([topic])
+    items = [Item(topic, str(number).encode(), number) for number in range(LARGEST_STATIC + 5)]
+    for item in items[: 2 * LARGEST]:
+        latched.saw(item)
+    assert latched.items == items[: 2 * LARGEST]
+    for item in items[2 * LARGEST :]:
+        latched.saw(item)
+    assert latched.items == items[5:]
 
 
 def test_streams_that_go_stale_are_not_said_again_although_they_are_latched(contract: Contract) -> None:

@@ -48,6 +48,14 @@ def concerns(stream: Stream, cdr: Cdr) -> bool:
     return not isinstance(stream, JointStream) or names_any(stream, cdr)
 
 
+def has_all_of(stream: Stream, cdr: Cdr) -> bool:
+    """Return whether a message on the topic names all joints of `stream`; other streams own their topic."""
+    if not isinstance(stream, JointStream):
+        return True
+    held, order = bytes(cdr), _order(cdr)  # As exact as decoding the message, and without ROS.
+    return all(cdr_string(joint, order) in held for joint in stream.joints)
+
+
 def cdr_string(text: str, order: str = "<") -> bytes:
     """Return `text` as it lies in a message."""
     encoded = text.encode() + b"\0"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from dynamo_policies.cdr import cdr_string
+from dynamo_policies.cdr import has_all_of
 from dynamo_policies.contract import Contract
-from dynamo_policies.streams import JointStream, Stream
 
 
 class Message(NamedTuple):
@@ -33,7 +32,7 @@ class Heard:
         """Take note of a message."""
         for name, stream in self._streams.items():
             latched = stream.max_age_ns is None
-            if stream.topic == topic and (latched or name not in self._spoken) and _concerns(stream, cdr):
+            if stream.topic == topic and (latched or name not in self._spoken) and has_all_of(stream, cdr):
                 self._spoken.add(name)
                 if latched:
                     self._last[name] = Message(topic, cdr)
@@ -48,9 +47,3 @@ class Heard:
     def latched(self) -> tuple[Message, ...]:
         """The newest message of each stream whose last value holds, each message once."""
         return tuple(dict.fromkeys(self._last.values()))
-
-
-def _concerns(stream: Stream, cdr: bytes) -> bool:
-    """Return whether the joints of `stream` are named in the message; other streams own their topic."""
-    # As exact as decoding the message, and without ROS.
-    return not isinstance(stream, JointStream) or all(cdr_string(joint) in cdr for joint in stream.joints)

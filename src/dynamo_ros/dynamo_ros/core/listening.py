@@ -50,7 +50,7 @@ class Listening:
         if sequence is None:
             self._gaps[item.topic].forget()
             return 0
-        return self._gaps[item.topic].missing(sequence)
+        return self._gaps[item.topic].missing(sequence, item.receive_ns)
 
     def keep(self, item: Item) -> None:
         """Keep a message that came between episodes, for the beginning of the next one."""

@@ -14,7 +14,7 @@ class PreRoll:
         self._span_ns, self._limit = int(seconds * 1e9), limit_bytes
         self._items: deque[Item] = deque()
         self._bytes = 0
-        self._gone_ns = 0  # when the newest one was received that is held no more
+        self._gone_ns: int | None = None  # when the newest one was received that is held no more
 
     def push(self, item: Item) -> None:
         """Take in a message and let go of those that are too old by it."""
@@ -30,7 +30,10 @@ class PreRoll:
 
     def lacking_s(self, now_ns: int) -> float:
         """Return how much of the span before `now_ns` is not held, because it has too many bytes."""
-        return max(0.0, (self._gone_ns - (now_ns - self._span_ns)) / 1e9)
+        if self._gone_ns is None:
+            return 0.0
+        lacking_ns = self._gone_ns - (now_ns - self._span_ns)
+        return min(max(0, lacking_ns), self._span_ns) / 1e9  # More only if time was set back.
 
     def take(self, now_ns: int) -> list[Item]:
         """Return what was received within the span before `now_ns`, oldest first, and keep nothing."""
@@ -41,4 +44,4 @@ class PreRoll:
     def clear(self) -> None:
         """Forget everything."""
         self._items.clear()
-        self._bytes = self._gone_ns = 0
+        self._bytes, self._gone_ns = 0, None
