@@ -26,8 +26,8 @@ class Validation:
     def losses(self, objective: Objective) -> dict[str, float]:
         """Return the parts of the loss by the name of their curve, in evaluation mode.
 
-        It is computed in as many pieces as a step's. Nothing of `objective` changes, and chance draws the same
-        each time.
+        It is computed in as many pieces as a step's. Nothing of `objective` changes, and chance draws the
+        same each time.
         """
         objective.eval()
         count, sums = self._config.accumulate, Counter[str]()
