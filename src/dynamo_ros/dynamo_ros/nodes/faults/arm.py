@@ -64,8 +64,14 @@ class FollowingArm:
         node.create_subscription(String, "/inference_node/stopped", self._note_stop, LATCHED)
         node.create_timer(1.0 / stream.rate_hz, self._tell)
         node.create_timer(REPORT_NS / 1e9, self._report)
+        self._gripper: ActionServer | None = None
         if isinstance(contract.gripper, GripperCommandSink):
-            self._server = ActionServer(node, GripperCommand, contract.gripper.action, self._grip)
+            self._gripper = ActionServer(node, GripperCommand, contract.gripper.action, self._grip)
+
+    def end(self) -> None:
+        """Take the gripper out of the graph, where the end of its node would leave it."""
+        if self._gripper is not None:
+            self._gripper.destroy()
 
     def press(self, *, pressed: bool) -> None:
         """Press or release the e-stop."""

@@ -155,7 +155,8 @@ class Rig:
         return self.arm.stops[-1] if self.arm.stops else ""
 
     def end(self) -> None:
-        """End all processes."""
+        """End all processes, and the arm."""
+        self.arm.end()
         if self.node.poll() is None:
             self.node.send_signal(signal.SIGCONT)
             self.node.terminate()
