@@ -106,7 +106,8 @@ def _run(row: Row, options: argparse.Namespace) -> dict[str, Any]:
     if row.kind != RANDOM and not (row.out / "encoder" / "encoder.json").exists():
         config = row.out / "config.yaml"
         config.write_text(yaml.safe_dump(_settings(row, options.steps)))
-        _dynamo(row.out / "pretrain.log", "pretrain", "--bags", options.bags, "--config", config,
+        again = ["--resume"] if (row.out / "encoder" / "checkpoint.safetensors").exists() else []
+        _dynamo(row.out / "pretrain.log", "pretrain", "--bags", options.bags, "--config", config, *again,
                 "--cache", options.cache, "--seed", row.seed, "--out", row.out / "encoder")  # fmt: skip
     results = {}
     for policy in options.policies:
