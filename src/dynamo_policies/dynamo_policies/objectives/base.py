@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -30,7 +31,7 @@ class Losses(NamedTuple):
     trivial: float | None = None  # what `total` is if the encoder gives one vector for all images, if known
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, ABC):
     """A loss over segments of episodes that trains `encoder`.
 
     Called with segments (B, T, V, H, W, 3) uint8: T consecutive ticks seen by V cameras. One that
@@ -46,13 +47,13 @@ class Objective(nn.Module):
         super().__init__()
         self.encoder = encoder
 
+    @abstractmethod
     def forward(self, segments: Tensor) -> Losses:
         """Return the losses of `segments`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def networks(self) -> dict[str, nn.Module]:
         """Return the networks to optimise by name; gradients are clipped within each."""
-        raise NotImplementedError
 
     def decay(self, progress: float) -> float | None:  # noqa: ARG002  # for those that derive
         """Return the decay of the moving averages, if there are any; `progress` as in `after_step`."""

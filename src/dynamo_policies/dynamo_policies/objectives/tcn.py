@@ -13,6 +13,7 @@ either.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -112,9 +113,9 @@ class Tcn(Objective):
         """Return encoder and head."""
         return {"encoder": self.encoder, "head": self.head}
 
+    @abstractmethod
     def triplets(self, units: Tensor, generator: torch.Generator) -> Tensor:
         """Return the loss of unit vectors (B, T, V, embedding)."""
-        raise NotImplementedError
 
 
 class TcnMv(Tcn):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -18,7 +19,7 @@ P = TypeVar("P")
 SILENT_PERIODS = 10
 
 
-class Follower(Generic[P]):
+class Follower(ABC, Generic[P]):
     """The velocity from one command to the next, and `gain_hz` times what the arm is off the newer one.
 
     Without the second part what every delay costs would add up. Both together obey the limits of speed.
@@ -45,11 +46,13 @@ class Follower(Generic[P]):
             velocity = velocity + self._gain_hz * self._way(measured, wanted)
         return self._limited(velocity)
 
+    @abstractmethod
     def _way(self, start: P, end: P) -> FloatArray:
-        raise NotImplementedError
+        """Return the way from `start` to `end`, m and rad."""
 
+    @abstractmethod
     def _limited(self, velocity: FloatArray) -> FloatArray:
-        raise NotImplementedError
+        """Return `velocity`, no faster than the arm may be."""
 
 
 class PoseFollower(Follower[Pose]):

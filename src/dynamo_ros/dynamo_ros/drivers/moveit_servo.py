@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Generic, TypeVar
 
 from builtin_interfaces.msg import Time
@@ -21,7 +22,7 @@ from dynamo_ros.drivers.joint_trajectory import SECOND_NS
 A = TypeVar("A", bound=MoveItServoArm)
 
 
-class MoveItServoDriver(Generic[A]):
+class MoveItServoDriver(ABC, Generic[A]):
     """Publishes velocities once Servo has been told their type; Servo halts 0.1 s after the last.
 
     Raises:
@@ -94,11 +95,13 @@ class MoveItServoDriver(Generic[A]):
     def _share(self, value: float, scale: float) -> float:
         return value / scale if self._arm.command_in_type == "unitless" else value
 
+    @abstractmethod
     def _publish(self, command: ArmCommand | None, stamp_ns: int) -> None:
-        raise NotImplementedError
+        """Publish the velocity that leads to `command`; None ends a velocity."""
 
+    @abstractmethod
     def _forget(self) -> None:
-        raise NotImplementedError
+        """Forget what was sent before."""
 
 
 class ServoTwistDriver(MoveItServoDriver[ServoTwistArm]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -25,7 +26,7 @@ AGREE_M, AGREE_RAD = 0.015, 0.05
 SERVICES_S = 2.0
 
 
-class XarmDriver(Generic[A]):
+class XarmDriver(ABC, Generic[A]):
     """Commands an xArm through the service SERVICE in mode MODE, of the type TYPE in xarm_msgs.
 
     Nothing is waited for: `ready` takes the next step of the preparation, `send` the next call.
@@ -110,9 +111,9 @@ class XarmDriver(Generic[A]):
             self._services.call(ModeCall("set_state", STOPPED), self._stopped)
             self._preparation.end()
 
+    @abstractmethod
     def _request(self, command: ArmCommand | None) -> Any:
         """Return the request for `command`; None ends a velocity."""
-        raise NotImplementedError
 
     def _forget(self) -> None:
         """Forget what was sent before."""

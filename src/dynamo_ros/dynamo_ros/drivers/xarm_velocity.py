@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from dynamo_policies.contract import Contract
@@ -32,8 +33,9 @@ class VelocityDriver(XarmDriver[A]):
         speeds = self._speeds(command)
         return self._request_type(speeds=speeds, is_sync=True, duration=arm.duration_s)
 
+    @abstractmethod
     def _speeds(self, command: ArmCommand | None) -> list[float]:
-        raise NotImplementedError
+        """Return the velocity that leads to `command`, in the service's units; zeros for None."""
 
 
 class CartesianVelocityDriver(VelocityDriver[CartesianVelocityArm]):
