@@ -20,10 +20,10 @@ from dynamo_policies.errors import DynamoError
 from dynamo_ros.core.again import Again
 from dynamo_ros.core.runner import Runner, RunnerError
 from dynamo_ros.nodes.authority import AuthorityTopic
-from dynamo_ros.nodes.beginning import Beginning
 from dynamo_ros.nodes.bundle_parameters import FIXED, declare_bundle, declare_shadow, load_declared
 from dynamo_ros.nodes.clocks import Clocks
 from dynamo_ros.nodes.commands import bring_to_rest
+from dynamo_ros.nodes.episode_start import EpisodeStart
 from dynamo_ros.nodes.health import HealthPublisher
 from dynamo_ros.nodes.inference_parts import Parts
 from dynamo_ros.nodes.lifecycle import FAILED, OK, ManagedNode
@@ -84,9 +84,11 @@ class InferenceNode(ManagedNode):
             self._runner = None
             return FAILED
         self._parts, self._commands, self._worker = parts, parts.commands, parts.worker
-        self._beginning = Beginning(self, runner, parts, self._authority, shadow=self._shadow)
+        self._episode_start = EpisodeStart(self, runner, parts, self._authority, shadow=self._shadow)
         self._timing, self._ticked_ns = parts.timing, 0
-        self._again = Again(runner, lambda _now_ns: self._beginning.begin(self._task()), patience_ns=AGAIN_NS)
+        self._again = Again(
+            runner, lambda _now_ns: self._episode_start.begin(self._task()), patience_ns=AGAIN_NS
+        )
         self._preparing = self.create_timer(PREPARE_PERIOD_S, self._prepare, clock=self._steady)
         self.get_logger().info(f"bundle {bundle.digest[:12]} for {', '.join(bundle.tasks)}")
         if silent := self._runner.silent_gates:
@@ -100,7 +102,7 @@ class InferenceNode(ManagedNode):
         try:
             self._parts.streams.hand_on()
             self._parts.graph.require()
-            self._beginning.begin(self._task())
+            self._episode_start.begin(self._task())
         except DynamoError as error:
             self.get_logger().error(str(error))
             return FAILED
@@ -141,7 +143,7 @@ class InferenceNode(ManagedNode):
         stamp_ns = self._clocks.look()
         if not self._clocks.simulated:
             self._compare_clocks(self._runner)
-        if self._runner.running and (rival := self._beginning.rival):
+        if self._runner.running and (rival := self._episode_start.rival):
             self._runner.stop(rival, kind="authority")
         if self._shadow:
             self._again.step(stamp_ns)
@@ -158,7 +160,7 @@ class InferenceNode(ManagedNode):
         else:
             self._commands.rest(stopped=self._runner.stopped is not None and not braking)
         # Until the arm rests nobody else is to move it.
-        self._authority.tell(self._runner.last_holder if braking else self._beginning.holder)
+        self._authority.tell(self._runner.last_holder if braking else self._episode_start.holder)
         self._health.tell_stop(self._runner.stopped)
 
     def _compare_clocks(self, runner: Runner) -> None:
@@ -166,7 +168,7 @@ class InferenceNode(ManagedNode):
         steady_ns = self._clocks.steady_ns
         runner.compare_clocks(self._clocks.stamp_ns, steady_ns)
         runner.timings.tick(runner.contract.arm.period_ns)
-        stood_s = (steady_ns - max(self._ticked_ns, self._beginning.begun_ns)) / 1e9
+        stood_s = (steady_ns - max(self._ticked_ns, self._episode_start.begun_ns)) / 1e9
         self._ticked_ns = steady_ns
         if runner.running and stood_s > runner.contract.arm.stale_stop_s:
             runner.stop(f"this process stood still for {stood_s:.1f} s", kind="stale")
@@ -180,20 +182,20 @@ class InferenceNode(ManagedNode):
 
     def _can_command(self, runner: Runner, stamp_ns: int) -> bool:
         """Return whether the arm's driver is ready; stop by what is wrong with it."""
-        if self._beginning.waits and self._beginning.person_elsewhere:
+        if self._episode_start.waits and self._episode_start.person_elsewhere:
             return False
         ready = self._commands.ready(stamp_ns)
         if fault := self._commands.fault():
-            self._beginning.waits = False
+            self._episode_start.waits = False
             runner.stop(fault, kind="driver")
         elif ready:
-            self._beginning.proceed(self._task())
+            self._episode_start.proceed(self._task())
         return ready
 
     def _end_episode(self) -> None:
         if self._runner is None or not self._active:
             return
-        self._active = self._beginning.waits = False
+        self._active = self._episode_start.waits = False
         if self._command_timer is not None:
             self.destroy_timer(self._command_timer)
         period_ns = self._runner.contract.arm.period_ns
@@ -205,7 +207,7 @@ class InferenceNode(ManagedNode):
         self._report()
 
     def _forget(self) -> None:
-        was_active = self._active and not self._beginning.waits
+        was_active = self._active and not self._episode_start.waits
         self._end_episode()
         if self._runner is None:
             return
@@ -222,7 +224,7 @@ class InferenceNode(ManagedNode):
             response.message = "not configured"
             return response
         try:
-            response.message = self._beginning.rearm(self._task(), active=self._active)
+            response.message = self._episode_start.rearm(self._task(), active=self._active)
         except DynamoError as error:
             response.message = str(error)
             return response

@@ -18,7 +18,7 @@ from dynamo_ros.nodes.shadow import NoAuthority
 THINK_S = 5.0
 
 
-class Beginning:
+class EpisodeStart:
     """Begins episodes of `runner`: at once, or as soon as what keeps it waiting is over.
 
     Somebody elsewhere is a reason against it, but for a person at a teleoperation node, which lets go when
