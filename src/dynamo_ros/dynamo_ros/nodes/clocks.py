@@ -17,17 +17,17 @@ class Clocks:
 
     def __init__(self, node: Node) -> None:
         self.simulated = bool(node.get_parameter("use_sim_time").value)
-        self._stamps, self._steady = node.get_clock(), Clock(clock_type=ClockType.STEADY_TIME)
+        self._stamps, self.steady = node.get_clock(), Clock(clock_type=ClockType.STEADY_TIME)
         self.look()
 
     @property
     def ticking(self) -> Clock:
         """The clock that ticks go by."""
-        return self._stamps if self.simulated else self._steady
+        return self._stamps if self.simulated else self.steady
 
     def look(self) -> int:
         """Take the time for a tick, and return it by the clock of stamps, ns."""
-        self.stamp_ns, self.steady_ns = both_ns(self._stamps, self._steady)
+        self.stamp_ns, self.steady_ns = both_ns(self._stamps, self.steady)
         return self.stamp_ns
 
     @property
@@ -35,4 +35,4 @@ class Clocks:
         """What time it is by now; a jump since `look` does not count."""
         if self.simulated:
             return now_ns(self._stamps)
-        return self.stamp_ns + now_ns(self._steady) - self.steady_ns
+        return self.stamp_ns + now_ns(self.steady) - self.steady_ns

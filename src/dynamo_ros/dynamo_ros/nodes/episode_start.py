@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
 from dynamo_policies.errors import DynamoError
 from dynamo_ros.core.runner import Runner, RunnerError
 from dynamo_ros.core.takeover import Holder
 from dynamo_ros.nodes.authority import AuthorityTopic
+from dynamo_ros.nodes.clocks import Clocks
 from dynamo_ros.nodes.inference_parts import Parts
 from dynamo_ros.nodes.messages import now_ns
 from dynamo_ros.nodes.shadow import NoAuthority
@@ -31,10 +30,11 @@ class EpisodeStart:
         runner: Runner,
         parts: Parts,
         authority: AuthorityTopic | NoAuthority,
+        clocks: Clocks,
         *,
         shadow: bool,
     ) -> None:
-        self._clock, self._steady = node.get_clock(), Clock(clock_type=ClockType.STEADY_TIME)
+        self._clock, self._steady = node.get_clock(), clocks.steady
         self._runner, self._commands, self._worker = runner, parts.commands, parts.worker
         self._authority, self._shadow = authority, shadow
         self.waits = False

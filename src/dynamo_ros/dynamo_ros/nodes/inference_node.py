@@ -8,8 +8,7 @@ import time
 
 import torch
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, JumpThreshold, TimeJump
-from rclpy.clock_type import ClockType
+from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -59,11 +58,11 @@ class InferenceNode(ManagedNode):
         self._runner: Runner | None = None
         self._active = False
         self._command_timer: Timer | None = None
-        self._steady, self._clocks = Clock(clock_type=ClockType.STEADY_TIME), Clocks(self)
+        self._clocks = Clocks(self)
         self._shadow = declare_shadow(self)
         self._authority = NoAuthority() if self._shadow else AuthorityTopic(self)
         self._health = HealthPublisher(self)
-        self.create_timer(HEALTH_PERIOD_S, self._report, clock=self._steady)
+        self.create_timer(HEALTH_PERIOD_S, self._report, clock=self._clocks.steady)
         self.create_service(Trigger, "~/rearm", self._rearm)
         self.create_service(Trigger, "~/stop", self._stop)
         self.add_on_set_parameters_callback(self._check_parameters)
@@ -84,12 +83,14 @@ class InferenceNode(ManagedNode):
             self._runner = None
             return FAILED
         self._parts, self._commands, self._worker = parts, parts.commands, parts.worker
-        self._episode_start = EpisodeStart(self, runner, parts, self._authority, shadow=self._shadow)
+        self._episode_start = EpisodeStart(
+            self, runner, parts, self._authority, self._clocks, shadow=self._shadow
+        )
         self._timing, self._ticked_ns = parts.timing, 0
         self._again = Again(
             runner, lambda _now_ns: self._episode_start.begin(self._task()), patience_ns=AGAIN_NS
         )
-        self._preparing = self.create_timer(PREPARE_PERIOD_S, self._prepare, clock=self._steady)
+        self._preparing = self.create_timer(PREPARE_PERIOD_S, self._prepare, clock=self._clocks.steady)
         self.get_logger().info(f"bundle {bundle.digest[:12]} for {', '.join(bundle.tasks)}")
         if silent := self._runner.silent_gates:
             self.get_logger().warning(f"these gates do not act: {', '.join(silent)}")
@@ -257,7 +258,9 @@ class InferenceNode(ManagedNode):
     def _autostart(self) -> None:
         if self.trigger_configure() != OK:
             raise RunnerError("the bundle could not be configured; see above")
-        self._starter = self.create_timer(AUTOSTART_PERIOD_S, self._start_when_ready, clock=self._steady)
+        self._starter = self.create_timer(
+            AUTOSTART_PERIOD_S, self._start_when_ready, clock=self._clocks.steady
+        )
 
     def _start_when_ready(self) -> None:
         assert self._runner is not None
