@@ -27,7 +27,7 @@ from raw_faults import with_gap
 
 GOAL = (0.45, 0.05, 0.3)
 PERIOD_NS = CONTRACT.arm.period_ns
-SAME = {"bag": "b", "bundle": "d", "task": "put_yogurt", "latency_ms": "0"}
+SAME = {"bag": "b", "bundle": "d", "task": "put_yogurt", "latency_ms": "0", "engine": "eager"}
 
 
 def runner(deployable: Tiny | None = None) -> Runner:
@@ -167,6 +167,19 @@ def test_golden_commands_of_another_replay_are_refused() -> None:
         )
 
 
+def test_golden_commands_of_another_engine_are_refused(tmp_path: Path) -> None:
+    write_golden(tmp_path / "g.safetensors", golden(np.zeros((2, 7)), engine="openvino_bf16"))
+    with pytest.raises(GoldenError, match="engine 'eager' instead of 'openvino_bf16'"):
+        compare(golden(np.zeros((2, 7))), read_golden(tmp_path / "g.safetensors"), tolerance_rad=1.0)
+
+
+def test_golden_commands_from_before_engines_were_named_are_of_the_eager_one(tmp_path: Path) -> None:
+    old = golden(np.zeros((2, 7)))
+    about = {name: value for name, value in old.about.items() if name != "engine"}
+    write_golden(tmp_path / "g.safetensors", old._replace(about=about))
+    assert compare(old, read_golden(tmp_path / "g.safetensors"), tolerance_rad=0.0).bitwise
+
+
 def test_divergence_is_from_the_newest_target_that_is_young_enough() -> None:
     turned = [0.0, 0.0, np.sin(0.1), np.cos(0.1)]
     commanded = Targets(
@@ -224,6 +237,20 @@ def test_the_command_holds_a_bag_against_golden_commands(
     other = write_bundle(tmp_path / "other", contract, (0.5, 0.0, 0.3))
     assert command(episode_bag, "--bundle", other, "--golden", kept) == 2
     assert "another replay: bundle" in capsys.readouterr().err
+
+
+def test_the_command_runs_the_engine_that_is_asked_for(
+    episode_bag: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "g.safetensors"
+    deployed = (episode_bag, "--bundle", bundle, "--engine", "torch_bf16")
+    assert command(*deployed, "--write-golden", kept) == 0
+    assert read_golden(kept).about["engine"] == "torch_bf16"
+    assert command(*deployed, "--golden", kept, "--tolerance-rad", 0) == 0
+    assert command(episode_bag, "--bundle", bundle, "--golden", kept) == 2
+    assert "engine 'eager' instead of 'torch_bf16'" in capsys.readouterr().err
+    assert command(episode_bag, "--bundle", bundle, "--engine", "steam") == 2
+    assert "steam" in capsys.readouterr().err
 
 
 def test_the_command_tells_where_a_stream_of_the_bag_ended(

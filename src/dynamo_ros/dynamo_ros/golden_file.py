@@ -11,6 +11,7 @@ from dynamo_policies.tensorfiles import read_tensors, write_tensors
 from dynamo_ros.core.golden import Golden, GoldenError
 
 FORMAT = "1"
+BEFORE = {"engine": "eager"}  # what held for files that do not say it
 ARRAYS = ("stamps_ns", "joints", "gripper", "hand")
 
 
@@ -32,4 +33,4 @@ def read_golden(path: Path) -> Golden:
     if held.get("format") != FORMAT or set(tensors) != set(ARRAYS):
         raise GoldenError(f"{path} holds {sorted(tensors)}, no golden commands; they hold {sorted(ARRAYS)}")
     arrays = [tensors[name].numpy() for name in ARRAYS]
-    return Golden(json.loads(held["about"]), tuple(json.loads(held["joints"])), *arrays)
+    return Golden(BEFORE | json.loads(held["about"]), tuple(json.loads(held["joints"])), *arrays)

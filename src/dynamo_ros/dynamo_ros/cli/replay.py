@@ -32,6 +32,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", help="default: the bag's")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="from observation to plan (default 0)")
     parser.add_argument("--device", default="cpu", help="where the encoder runs (default cpu)")
+    parser.add_argument(
+        "--engine", default="eager", help="what runs the encoder: eager, auto, … (docs/latency.md)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
     parser.add_argument(
         "--plot", type=Path, metavar="PNG", help="draw how far it is from what was commanded in the bag"
@@ -45,12 +48,15 @@ def _run(args: argparse.Namespace) -> int:
 
     from dynamo_policies.bag_info import read_info
     from dynamo_policies.bundle import load_bundle
+    from dynamo_policies.engines.choice import use_engine
     from dynamo_ros.bag_replay import replay_bag
     from dynamo_ros.core.golden import compare, golden_of
     from dynamo_ros.golden_file import read_golden, write_golden
 
     torch.set_num_threads(1)  # sums in another order differ in their last bits
     bundle = load_bundle(args.bundle, device=args.device)
+    choice = use_engine(bundle.embedder, args.engine, clock_ns=time.perf_counter_ns, policy=bundle.policy)
+    print(f"engine {choice}")
     info, begun = read_info(args.bag), time.monotonic()
     task = args.task or info.task
     found = replay_bag(
@@ -96,6 +102,7 @@ def _about(info: BagInfo, bundle: Bundle, task: str, latency_ms: float) -> dict[
         "bundle": bundle.digest,
         "task": task,
         "latency_ms": f"{latency_ms:g}",
+        "engine": bundle.embedder.engine.name,
     }
     return same | {f"version {name}": value for name, value in versions().items()}
 

@@ -13,7 +13,7 @@ from dynamo_ros.core.replay import Replayed
 
 FloatArray = npt.NDArray[np.float64]
 # What must be the same for a comparison to make sense; versions are told, not compared.
-SAME = ("bag", "bundle", "task", "latency_ms")
+SAME = ("bag", "bundle", "task", "latency_ms", "engine")
 
 
 class GoldenError(DynamoError):
@@ -48,7 +48,7 @@ def compare(given: Golden, golden: Golden, *, tolerance_rad: float) -> Compariso
     """Compare commands with golden ones, joint by joint.
 
     Raises:
-        GoldenError: the golden commands are of another bag, bundle, task, latency or arm.
+        GoldenError: the golden commands are of another bag, bundle, task, latency, engine or arm.
     """
     wrong = [
         f"{name} {given.about.get(name)!r} instead of {golden.about.get(name)!r}"
