@@ -113,6 +113,17 @@ def test_resize_averages_the_centre_square() -> None:
     np.testing.assert_array_equal(squeezed[..., 0], [[2, 2], [12, 12]])
 
 
+@pytest.mark.parametrize("size", [48, 60, 64, 110, 224])
+def test_resize_is_near_the_mean_of_areas_and_samples_no_pattern(size: int) -> None:
+    rng = np.random.default_rng(0)
+    smooth = cv2.GaussianBlur(rng.integers(0, 256, (480, 640, 3), np.uint8), (0, 0), 4).astype(np.uint8)
+    areas = cv2.resize(smooth[:, 80:560], (size, size), interpolation=cv2.INTER_AREA)
+    assert np.abs(resize(smooth, FrameSettings(size)).astype(int) - areas).max() <= 3
+    stripes = np.zeros((480, 640, 3), np.uint8)
+    stripes[::2] = 200
+    assert np.abs(resize(stripes, FrameSettings(size)).astype(int) - 100).max() <= 25
+
+
 def test_frame_settings_check_themselves() -> None:
     with pytest.raises(ConfigError, match="frame size 0 is impossible; possible is 1 to 1024"):
         FrameSettings(0)

@@ -29,7 +29,7 @@ from dynamo_policies.errors import DynamoError
 
 WORKERS = min(8, os.cpu_count() or 1)
 SAMPLED_BLOCKS, SAMPLE_BYTES = 8, 16 << 10  # of each file, the first and the last among them
-LAYOUT = 3  # Raise it when decoding, alignment or the files of an entry change.
+LAYOUT = 4  # Raise it when decoding, alignment or the files of an entry change.
 ARRAYS = (
     "tick_ns",
     "state",
