@@ -99,6 +99,8 @@ def ros_names(contract: Contract) -> tuple[str, ...]:
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return all figures; they are written even where the faults over ROS are broken off."""
     contract, until_s = load_contract(arguments.contract), time.monotonic() + 60.0 * arguments.minutes
+    if arguments.only:
+        return measure_again(arguments, contract, until_s)
     rows = simulated(contract, QUICK_MOMENTS if arguments.quick else MOMENTS)
     found: dict[str, list[Row]] = {}
     try:
@@ -111,6 +113,26 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         if arguments.json:
             arguments.json.write_text(json.dumps(result, indent=2) + "\n")
     return result
+
+
+def measure_again(arguments: argparse.Namespace, contract: Contract, until_s: float) -> dict[str, Any]:
+    """Return all figures of the file of before, with those faults over ROS measured anew that are named."""
+    before = json.loads(arguments.json.read_text())
+    ros_names(contract)
+    found: dict[str, list[Row]] = {name: [] for name in arguments.only}
+    over_ros(contract, found, arguments.repeat, until_s)
+    anew = {name: worst_of(name, same) for name, same in found.items()}
+    there = {row.name: row for row in rows_of(before["ros"])} | anew
+    result: dict[str, Any] = before | summary(rows_of(before["simulated"]), list(there.values()))
+    arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+    return result
+
+
+def rows_of(found: dict[str, Any] | None) -> list[Row]:
+    """Return the rows that `figures` made plain values of."""
+    rows = [] if found is None else found["rows"]
+    plain = [{name: row[name] for name in Row._fields} for row in rows]
+    return [Row(**{**row, "problems": tuple(row["problems"])}) for row in plain]
 
 
 def summary(rows: list[Row], there: list[Row]) -> dict[str, Any]:
@@ -134,12 +156,15 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer moments, three faults over ROS")
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--no-ros", action="store_true", help="on simulated time only")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="over ROS, into the --json that is there")
     parser.add_argument("--repeat", type=int, default=2, help="of the faults over ROS")
     parser.add_argument("--minutes", type=float, default=10.0, help="no trial begins later")
     parser.add_argument("--contract", type=Path, default=CONTRACT)
     parser.add_argument("--docs", type=Path, help="page that gets the tables, of --json if that is there")
     arguments = parser.parse_args()
-    if arguments.docs and arguments.json and arguments.json.exists():
+    if arguments.only and not (arguments.json and arguments.json.exists()):
+        parser.error("--only puts its rows into the file of --json, which has to be there")
+    if arguments.docs and arguments.json and arguments.json.exists() and not arguments.only:
         write_docs(json.loads(arguments.json.read_text()), arguments.docs)
         return 0
     found = measure(arguments)

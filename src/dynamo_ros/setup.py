@@ -46,7 +46,7 @@ setup(
     maintainer_email="maintainers@dynamo-ros.example.org",
     license="Apache-2.0",
     packages=find_packages(include=["dynamo_ros", "dynamo_ros.*"]),
-    package_data={"dynamo_ros": ["py.typed"]},
+    package_data={"dynamo_ros": ["py.typed", "nodes/faults/own_clock.c"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/dynamo_ros"]),
         (str(SHARE), ["package.xml"]),

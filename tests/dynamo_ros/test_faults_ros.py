@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,10 +18,11 @@ from dynamo_policies.errors import UnknownNameError
 from dynamo_ros.core.motion import Motion
 from dynamo_ros.faults.circling import READY
 from dynamo_ros.faults.spoiled import PolicyFailedError
-from dynamo_ros.nodes.faults.arm import Sent
+from dynamo_ros.nodes.faults.arm import Sent, sent_ns
 from dynamo_ros.nodes.faults.bundle import write_onward
+from dynamo_ros.nodes.faults.own_clock import COMPILER, PACKAGES
 from dynamo_ros.nodes.faults.policy import FailingPolicy
-from dynamo_ros.nodes.faults.rig import Rig, for_rig, rig
+from dynamo_ros.nodes.faults.rig import NODE, Rig, for_rig, rig
 from dynamo_ros.nodes.faults.run import run_over_ros, try_whatever_comes
 from dynamo_ros.nodes.faults.table import ros_faults
 from dynamo_ros.nodes.faults.trials import answer, lateness, violations
@@ -30,6 +32,7 @@ from policy_fixtures import CONTRACT as KITCHEN
 PERIOD, MS = KITCHEN.arm.period_ns, 1_000_000
 SPEED = np.eye(7)[0] * 0.2
 FAULT = 60 * PERIOD
+OWN_CLOCK = pytest.mark.skipif(shutil.which(COMPILER) is None, reason=f"no `{COMPILER}`; install {PACKAGES}")
 LASTS_S = 2.0  # longer than a busy computer's streams may be old
 
 
@@ -105,6 +108,30 @@ def test_flood_may_hold_at_any_time_but_brakes_at_once() -> None:
     assert list(lateness(KITCHEN, flood, 2000 * MS, 2400 * MS)) == ["braked too long"]
 
 
+@pytest.mark.parametrize("ahead_s", [0, 5, -5])
+@pytest.mark.parametrize("jumped", [False, True])
+def test_time_of_sending_is_by_the_receivers_clock_before_a_jump_and_after(
+    *, ahead_s: int, jumped: bool
+) -> None:
+    true_ns, ahead_ns = 10**18, ahead_s * 10**9
+    told_ns = true_ns + ahead_ns * jumped
+    for late_ns in (0, 20 * MS, 2000 * MS):
+        assert sent_ns(told_ns, true_ns + late_ns, ahead_ns) == true_ns
+
+
+def test_jumps_of_a_clock_are_expected_as_the_contract_says() -> None:
+    table = ros_faults(KITCHEN)
+    clocks = {
+        name: (fault.clock, fault.answer, fault.within_ns) for name, fault in table.items() if fault.clock
+    }
+    assert clocks == {
+        "camera's clock jumps ahead": ("fixed", "hold", table["camera's clock ahead"].within_ns),
+        "camera's clock jumps back": ("fixed", "hold", 150 * MS),
+        "node's clock jumps ahead": (NODE, "stop", 0),
+        "node's clock jumps back": (NODE, "stop", 0),
+    }
+
+
 def test_policy_fails_as_its_switch_says(tmp_path: Path) -> None:
     switch = tmp_path / "switch"
     policy = FailingPolicy(load_bundle(write_onward(tmp_path / "bundle", KITCHEN)).policy, switch)
@@ -148,7 +175,8 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Contract:
     write_patient(KITCHEN, path)
     contract = load_contract(path)
     deadman = dataclasses.replace(contract.gates.deadman, max_age_ms=1e3)
-    gates = dataclasses.replace(contract.gates, deadman=deadman)
+    clock = dataclasses.replace(contract.gates.clock, jump_ms=1e3)
+    gates = dataclasses.replace(contract.gates, deadman=deadman, clock=clock)
     return for_rig(dataclasses.replace(contract, gates=gates))
 
 
@@ -167,6 +195,9 @@ def rigged(ros_domain: int, patient: Contract, tmp_path_factory: pytest.TempPath
         ("policy not a number", "stop non_finite", ("stopped",)),
         ("deadman released", "hold", ("goes",)),
         ("node stopped 2 s", "silence", ("goes", "stopped")),
+        pytest.param("camera's clock jumps ahead", "hold", ("goes", "stopped"), marks=OWN_CLOCK),
+        pytest.param("node's clock jumps ahead", "stop clock", ("stopped",), marks=OWN_CLOCK),
+        pytest.param("node's clock jumps back", "stop clock", ("stopped",), marks=OWN_CLOCK),
         ("camera killed -9", "hold", ("goes", "stopped")),  # last: it is long in the graph
     ],
 )

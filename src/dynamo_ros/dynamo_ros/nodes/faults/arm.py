@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -32,7 +33,7 @@ LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Sent(NamedTuple):
-    """A command, and when the node sent it, ns of the system's clock."""
+    """A command, and when the node sent it, ns of this process's clock."""
 
     at_ns: int
     joints: FloatArray  # (J,) rad
@@ -42,7 +43,7 @@ class FollowingArm:
     """The arm with its gripper, under `joints` (J,) rad, its controller, and who holds the deadman.
 
     Joint states go by `line`. `reports` is what the controller says, and `held` whether the deadman is held;
-    None: nothing is said of it.
+    None: nothing is said of it. The clock of whoever commands may jump `ahead_ns` ahead of the one here.
     """
 
     def __init__(self, node: Node, contract: Contract, joints: FloatArray) -> None:
@@ -52,6 +53,7 @@ class FollowingArm:
         self.line = Line()
         self.reports: dict[str, int] | None = SOUND
         self.held: bool | None = True
+        self.ahead_ns = 0
         self._node, self._contract = node, contract
         stream = contract.streams[contract.arm_stream]
         self._states = node.create_publisher(JointState, stream.topic, 20)
@@ -79,7 +81,10 @@ class FollowingArm:
 
     def _follow(self, message: JointTrajectory, info: Mapping[str, int | None]) -> None:
         self.joints = np.array(message.points[-1].positions)
-        self.sent.append(Sent(int(info["source_timestamp"] or 0), self.joints))
+        told_ns, received_ns = int(info["source_timestamp"] or 0), int(info["received_timestamp"] or 0)
+        # The middleware hands on what waits by the clock of whoever sent it.
+        sent = Sent(sent_ns(told_ns, received_ns, self.ahead_ns), self.joints)
+        bisect.insort(self.sent, sent, key=lambda one: one.at_ns)
 
     def _note_stop(self, message: String) -> None:
         self.stops.append(message.data)
@@ -115,6 +120,11 @@ class FollowingArm:
             for name, one in self._contract.observed.items()
             if one.topic == topic and name != self._contract.arm_stream
         ]
+
+
+def sent_ns(told_ns: int, received_ns: int, ahead_ns: int) -> int:
+    """Return when a message was sent by the receiver's clock; the sender's is right, or `ahead_ns` ahead."""
+    return min(told_ns, told_ns - ahead_ns, key=lambda one: abs(one - received_ns))
 
 
 def _publisher(node: Node, kind: str, topic: str | None) -> Publisher | None:

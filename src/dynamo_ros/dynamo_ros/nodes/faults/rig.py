@@ -23,6 +23,7 @@ from dynamo_ros.faults.trial import with_deadman
 from dynamo_ros.nodes.calls import STARTUP_S, Caller
 from dynamo_ros.nodes.faults.arm import FollowingArm
 from dynamo_ros.nodes.faults.bundle import write_onward
+from dynamo_ros.nodes.faults.own_clock import OwnClock
 from dynamo_ros.nodes.inference_client import InferenceClient
 from dynamo_ros.nodes.spin import Life, life
 
@@ -43,7 +44,8 @@ class Rig:
     def __init__(self, alive: Life, contract: Contract, folder: Path, camera_prefix: Sequence[str]) -> None:
         self.contract, self.caller, self._alive = contract, Caller(alive), alive
         self._bundle, self._contract_file = folder / "bundle", folder / "contract.yaml"
-        self._switch = folder / "switch"
+        self._switch, self._folder = folder / "switch", folder
+        self._clocks: dict[str, OwnClock] = {}  # of processes that have one of their own
         self.spoil("sound")
         self._contract_file.write_text(contract.to_yaml())
         write_onward(self._bundle, contract)
@@ -65,18 +67,44 @@ class Rig:
         """Start the inference node; it waits to be configured."""
         settings = {"bundle": self._bundle, "contract": self._contract_file, "engine": "eager"}
         words = [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
-        return subprocess.Popen([sys.executable, "-m", NODE, str(self._switch), "--ros-args", *words])
+        command = [sys.executable, "-m", NODE, str(self._switch), "--ros-args", *words]
+        return subprocess.Popen(command, env=self._environ(NODE))
 
     def end_node(self) -> None:
         """End the inference node, whatever state it is in; `revive` starts another."""
         self.node.send_signal(signal.SIGCONT)
         self.node.terminate()
         end_within(self.node, END_S)
+        self.arm.stops.clear()  # the next one does not say that it is not stopped before it has been
 
     def start_camera(self, name: str) -> subprocess.Popen[bytes]:
         """Start a camera, or what floods the node where it is told to."""
         command = [*self._prefix, sys.executable, "-m", CAMERA, name, str(self._contract_file)]
-        return subprocess.Popen(command, stdin=subprocess.PIPE)
+        return subprocess.Popen(command, stdin=subprocess.PIPE, env=self._environ(name))
+
+    def end_camera(self, name: str) -> None:
+        """End a camera; `revive` starts it again."""
+        process = self.cameras[name]
+        if process.poll() is None and process.stdin is not None:
+            process.stdin.close()
+        end_within(process, END_S)
+
+    def give_clock(self, name: str) -> None:
+        """End a camera, or NODE; `revive` starts it with a clock of its own. OwnClockError: there is none."""
+        self._clocks[name] = OwnClock(self._folder, name)
+        self._end_process(name)
+
+    def jump(self, name: str, ahead_ns: int) -> None:
+        """Set the clock that a camera, or NODE, was given; 0: right again."""
+        self._clocks[name].set(ahead_ns)
+        if name == NODE and ahead_ns:
+            self.arm.ahead_ns = ahead_ns
+
+    def take_clocks(self) -> None:
+        """End what has a clock of its own; `revive` starts it with everybody's."""
+        while self._clocks:
+            self._end_process(self._clocks.popitem()[0])
+        self.arm.ahead_ns = 0
 
     def tell(self, name: str, word: str) -> None:
         """Tell a camera what is wrong with it."""
@@ -96,7 +124,7 @@ class Rig:
         self.caller.until(lambda: process.poll() is not None, f"the end of {name}")
 
     def revive(self) -> None:
-        """Start again what is dead."""
+        """Start again what is dead, with the clock it had."""
         for name, process in self.cameras.items():
             if process.poll() is not None:
                 self.cameras[name] = self.start_camera(name)
@@ -160,11 +188,19 @@ class Rig:
         if self.node.poll() is None:
             self.node.send_signal(signal.SIGCONT)
             self.node.terminate()
-        for process in self.cameras.values():
-            if process.poll() is None and process.stdin is not None:
-                process.stdin.close()
-        for process in (self.node, *self.cameras.values()):
-            end_within(process, END_S)
+        for name in self.cameras:
+            self.end_camera(name)
+        end_within(self.node, END_S)
+
+    def _end_process(self, name: str) -> None:
+        if name == NODE:
+            self.end_node()
+        else:
+            self.end_camera(name)
+
+    def _environ(self, name: str) -> dict[str, str] | None:
+        """Return what a process is started with, None: what this one was."""
+        return self._clocks[name].environ() if name in self._clocks else None
 
 
 def end_within(process: subprocess.Popen[bytes], seconds: float) -> None:

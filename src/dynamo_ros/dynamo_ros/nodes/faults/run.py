@@ -19,6 +19,7 @@ from dynamo_policies.errors import DynamoError, UnknownNameError
 from dynamo_ros.faults.expectations import stale
 from dynamo_ros.faults.trial import Row
 from dynamo_ros.nodes.faults.network import Cable, NetworkError, cable
+from dynamo_ros.nodes.faults.own_clock import OwnClockError
 from dynamo_ros.nodes.faults.rig import Rig, for_rig, rig
 from dynamo_ros.nodes.faults.table import RosFault, ros_faults, within
 from dynamo_ros.nodes.faults.trials import not_tried, try_on
@@ -54,6 +55,8 @@ def try_whatever_comes(made: Rig, name: str, fault: RosFault, *, attempts: int =
     """Return what comes of `fault`; where no attempt at the trial ends, each with a new node, why not."""
     try:
         return try_on(made, name, fault)
+    except OwnClockError as error:
+        return not_tried(name, fault.what, f"not tried: {error}")
     except (DynamoError, OSError) as error:
         made.end_node()
         if attempts > 1:

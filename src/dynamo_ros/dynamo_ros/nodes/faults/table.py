@@ -13,10 +13,11 @@ from dynamo_ros.faults.bench import REPORT_NS
 from dynamo_ros.faults.expectations import Expects
 from dynamo_ros.nodes.faults.arm import SOUND
 from dynamo_ros.nodes.faults.bundle import HORIZON, SPEED_M_S
-from dynamo_ros.nodes.faults.rig import FLOOD, Rig
+from dynamo_ros.nodes.faults.rig import FLOOD, NODE, Rig
 
 Act = Callable[[Rig], object]
 
+JUMP_NS = 5_000_000_000
 MOVE_NS = 500_000_000  # until a joint has moved as far as the gate of frozen images wants
 GOES_ON, STOPPED, EITHER = ("goes on",), ("stopped",), ("goes on", "stopped")
 
@@ -36,11 +37,19 @@ class RosFault(NamedTuple):
     lasts_s: float
     after: tuple[str, ...]  # what may be afterwards: goes on, stopped, stands, dead
     reach_m: float | None = None  # how far the tool may come from where it was; None: anywhere
+    clock: str = ""  # which process needs a clock of its own: a camera, or NODE; empty: none
 
 
 def ros_faults(contract: Contract) -> dict[str, RosFault]:
     """Return the faults by name, for the contract's first camera, its arm, the policy and the node."""
-    return {**_camera(contract), **_joints(contract), **_policy(contract), **_gates(contract), **_node()}
+    return {
+        **_camera(contract),
+        **_joints(contract),
+        **_policy(contract),
+        **_gates(contract),
+        **_clocks(contract),
+        **_node(),
+    }
 
 
 def _camera(contract: Contract) -> dict[str, RosFault]:
@@ -136,6 +145,26 @@ def _gates(contract: Contract) -> dict[str, RosFault]:
     }
 
 
+def _clocks(contract: Contract) -> dict[str, RosFault]:
+    """Return jumps of the clock of one computer among several, far enough for none to be waited out."""
+    camera = next(iter(contract.cameras))
+
+    def jumps(name: str, ahead_ns: int, expects: Expects, lasts_s: float) -> RosFault:
+        what = f"by {abs(ahead_ns) / 1e9:g} s, for {lasts_s:g} s; nobody else's"
+        fault = _expected(contract, what, _jump(name, ahead_ns), _jump(name, 0), expects, lasts_s)
+        return fault._replace(clock=name)
+
+    # What a camera stamped in the future is in the way until that has come; nothing is in the way of what it
+    # stamps rightly again.
+    ahead = jumps(camera, JUMP_NS, expect.at_once(camera, "stale"), 0.4)._replace(after=STOPPED)
+    return {
+        "camera's clock jumps ahead": ahead,
+        "camera's clock jumps back": jumps(camera, -JUMP_NS, expect.stale(camera), 0.4),
+        "node's clock jumps ahead": jumps(NODE, JUMP_NS, expect.clock, 1.0),
+        "node's clock jumps back": jumps(NODE, -JUMP_NS, expect.clock, 1.0),
+    }
+
+
 def _node() -> dict[str, RosFault]:
     def flood(what: str, word: str) -> RosFault:
         begin, end = _tell(FLOOD, word), _tell(FLOOD, "off")
@@ -193,6 +222,10 @@ def _set(**values: object) -> Act:
             setattr(rig.arm, name, value)
 
     return put
+
+
+def _jump(name: str, ahead_ns: int) -> Act:
+    return lambda rig: rig.jump(name, ahead_ns)
 
 
 def _go_on(rig: Rig) -> None:

@@ -37,6 +37,9 @@ def try_on(rig: Rig, name: str, fault: RosFault) -> Row:
     """Return what comes of `fault` on the rig, which is whole again afterwards."""
     if not fault.answer:
         return not_tried(name, fault.what, "not asked for by the contract, or its messages are not installed")
+    rig.take_clocks()
+    if fault.clock:
+        rig.give_clock(fault.clock)
     rig.revive()
     if not rig.begin():
         problem = f"not tried: the arm did not move steadily before the fault; {rig.stopped}".rstrip("; ")
