@@ -279,6 +279,22 @@ def test_the_arm_can_be_rearmed_after_the_clock_has_jumped(jump_s: int) -> None:
     assert np.linalg.norm(lab.run(2.5)[-1].target.pose.position - GOAL) < 5e-3
 
 
+@pytest.mark.parametrize("stream", ["fixed", "arm"])
+def test_the_arm_can_be_rearmed_after_one_stream_was_stamped_far_ahead_for_a_moment(stream: str) -> None:
+    lab = Lab()
+    lab.run(0.5)
+    for sample in samples_at(lab.now + 3600 * SECOND, lab.joints):
+        if sample.stream == stream:
+            lab.runner.push(sample)
+    assert len(lab.run(1.0)) > 0
+    assert lab.runner.stopped is not None
+    assert lab.runner.stopped.kind == "stale"
+    lab.runner.rearm()
+    assert lab.runner.preview(TASK, lab.now).observation.valid
+    lab.runner.begin(TASK, lab.now)
+    assert np.linalg.norm(lab.run(2.5)[-1].target.pose.position - GOAL) < 5e-3
+
+
 def test_a_clock_that_goes_back_between_episodes_is_no_obstacle() -> None:
     runner = make_runner(driving_to(GOAL))
     for start in (START, START - 5 * SECOND):

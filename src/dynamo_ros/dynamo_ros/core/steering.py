@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dynamo_policies.contract import Contract
 from dynamo_policies.observation import Pose, Target
 from dynamo_ros.core.agenda import Agenda
-from dynamo_ros.core.commander import ArmCommand, Commander
+from dynamo_ros.core.commander import ArmCommand, Commander, StopReason
 from dynamo_ros.core.gate_board import GateBoard
 from dynamo_ros.core.limiter import is_finite
 from dynamo_ros.core.plans import Counts, Episode, Plan
@@ -29,6 +29,7 @@ class Steering:
         self._agenda = Agenda(contract)
         self._pose: Pose | None = None  # the commanded one
         self._returned = False  # a person has let go, and no plan was followed since
+        self._stop: StopReason | None = None  # the last that was looked at
         self.takeover = Takeover(contract)
         self.episode: Episode | None = None  # whose plans count; another one after each change of hands
         self.holder: Holder = "nobody"
@@ -79,12 +80,13 @@ class Steering:
         """Return the command for `now_ns`; where no chunk reaches, the arm holds."""
         if self._commander.started:
             self._steer(now_ns)
+        self._forget_after(self._commander.stopped)
         command = self._commander.step(now_ns)
         self._pose = self._pose if command is None else command.target.pose
         return command
 
     def reset_clock(self) -> None:
-        """Forget what was planned and all samples: the clock has jumped back."""
+        """Forget what was planned and all samples: a clock has jumped."""
         self._agenda.drop()
         self._senses.forget()
 
@@ -95,8 +97,6 @@ class Steering:
         verdict, kind = self._gates.check(now_ns, guarding="policy" if person is None else "arm")
         if verdict.reaction == "stop":
             self._commander.stop(verdict.text, kind=kind)
-            if kind == "clock":
-                self.reset_clock()
             return
         aim = self._planned(now_ns) if person is None else person
         if verdict.reaction == "hold" or aim is None:
@@ -105,6 +105,12 @@ class Steering:
             self._commander.aim(self._slowly(aim.target), now_ns + self._contract.period_ns)
         else:
             self._commander.aim(aim.target, aim.at_ns)
+
+    def _forget_after(self, stop: StopReason | None) -> None:
+        """Where a stop is due to wrong times, forget what came with them: it would be new some day."""
+        if stop is not self._stop and stop is not None and stop.kind in ("clock", "stale"):
+            self.reset_clock()
+        self._stop = stop
 
     def _pass_to(self, holder: Holder, now_ns: int) -> None:
         """Hand the arm over, if it is not there already: what was planned before counts no longer."""
