@@ -17,7 +17,7 @@ from dynamo_policies.bags import typestore
 from dynamo_policies.contract import Contract
 from dynamo_policies.kinematics import chain
 from dynamo_policies.streams import ImageStream, JointStream, PoseStream
-from dynamo_ros.core.recording import EpisodeWriter
+from dynamo_ros.core.recording import EpisodeWriter, Topic
 
 START_NS = 1_000_030_000_000  # not on the policy's grid
 REST_RAD = np.array([0.0, -0.6, 0.0, 0.9, 0.0, 1.5, 0.0])
@@ -148,9 +148,10 @@ def write_bag(
     *,
     task: str = "put_yogurt",
     outcome: str = "success",
+    topics: Sequence[Topic] = (),
 ) -> Path:
-    """Record `messages` into the bag `path` and return it."""
-    writer = EpisodeWriter(path, contract, task, operator="tester", note="synthetic")
+    """Record `messages`, on the contract's topics and `topics`, into the bag `path` and return it."""
+    writer = EpisodeWriter(path, contract, task, topics, operator="tester", note="synthetic")
     for raw in messages:
         while writer.waiting_bytes > PATIENCE_BYTES:  # nobody waits live; here the disk may be slower
             time.sleep(0.002)

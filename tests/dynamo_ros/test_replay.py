@@ -94,8 +94,10 @@ def test_latency_delays_the_first_motion() -> None:
 
 def test_a_message_that_does_not_fit_trips_its_gate() -> None:
     heard = standing(3.0)
-    spoiled = [
-        (at, Unreadable("fixed", "too small") if one.stream == "fixed" and at > 4 * SECOND else one)
+    spoiled: list[Heard] = [
+        (at, Unreadable("fixed", "too small"))
+        if isinstance(one, Sample) and one.stream == "fixed" and at > 4 * SECOND
+        else (at, one)
         for at, one in heard
     ]
     kinds = {one.stop.kind for one in replay(spoiled, runner(), "put_yogurt").beginnings if one.stop}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rosbags.serde import SerdeError
+from rosbags.typesys.store import Typestore
 
 from dynamo_policies.bag_info import (
     COMPRESSED_IMAGE,
@@ -145,14 +146,14 @@ def streams_by_topic(contract: Contract) -> dict[str, dict[str, Stream]]:
     return topics
 
 
-def deserialize(raw: RawMessage) -> Any:
-    """Return the message that the CDR bytes of `raw` stand for, of a type that ROS 2 Jazzy ships.
+def deserialize(raw: RawMessage, types: Typestore | None = None) -> Any:
+    """Return the message that the CDR bytes of `raw` stand for, of one of `types`; None: ROS 2 Jazzy's.
 
     Raises:
         MessageError: the bytes are no such message, or the type is not known.
     """
     try:
-        return typestore().deserialize_cdr(raw.data, raw.type)
+        return (types or typestore()).deserialize_cdr(raw.data, raw.type)
     except (
         SerdeError,
         ValueError,

@@ -19,9 +19,10 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.decode import DecodeError, Decoder
 from dynamo_policies.episodes import target_streams
 from dynamo_policies.observation import Sample
+from dynamo_ros.bag_gates import BagGates
 from dynamo_ros.core.deployable import Deployable
 from dynamo_ros.core.divergence import Targets
-from dynamo_ros.core.replay import Heard, Replayed, Unreadable, replay
+from dynamo_ros.core.replay import Heard, Replayed, Said, Unreadable, replay
 from dynamo_ros.core.runner import Runner
 
 
@@ -30,12 +31,13 @@ class BagReplay(NamedTuple):
 
     replayed: Replayed
     commanded: Targets
+    deaf: tuple[str, ...]  # gates that the bag holds nothing for, each with its topic and type
 
 
 def replay_bag(
     info: BagInfo, bundle: Deployable, task: str, *, clock_ns: Callable[[], int], latency_ns: int = 0
 ) -> BagReplay:
-    """Feed the bag to a runner of `bundle`; `clock_ns` times its stages only.
+    """Feed the bag to a runner of `bundle`, by the gates of its contract; `clock_ns` times its stages only.
 
     Raises:
         ContractMismatchError: the bag was recorded under another contract than the bundle's.
@@ -44,16 +46,21 @@ def replay_bag(
         ReplayError: nothing was commanded.
     """
     check_contract(info, bundle.contract)
-    runner, told = Runner(bundle, clock_ns=clock_ns), _Told(bundle.contract)
-    heard = told.apart_from(_heard(info, Decoder(bundle.contract, bundle.frames)))
-    return BagReplay(replay(heard, runner, task, latency_ns=latency_ns), told.targets())
+    gates, told = BagGates(info, bundle.contract), _Told(bundle.contract)
+    runner = Runner(bundle, clock_ns=clock_ns, contract=gates.contract)
+    heard = told.apart_from(_heard(info, Decoder(bundle.contract, bundle.frames), gates))
+    return BagReplay(replay(heard, runner, task, latency_ns=latency_ns), told.targets(), gates.off)
 
 
-def _heard(info: BagInfo, decoder: Decoder) -> Iterator[Heard]:
+def _heard(info: BagInfo, decoder: Decoder, gates: BagGates) -> Iterator[Heard]:
     """Yield what a node would have received, observed or commanded, in the order of receipt."""
     by_topic = streams_by_topic(decoder.contract)
     check_types(info, {topic: streams.values() for topic, streams in by_topic.items()})
-    for raw in raw_messages(info, by_topic):
+    for raw in raw_messages(info, {*by_topic, *gates.topics}):
+        for said in gates.said(raw):
+            yield raw.receive_ns, said
+        if raw.topic not in by_topic:
+            continue
         message = deserialize(raw)
         for name in by_topic[raw.topic]:
             try:
@@ -73,12 +80,12 @@ class _Told:
         self._samples: dict[str, list[Sample]] = {name: [] for name in target_streams(contract)}
 
     def apart_from(self, heard: Iterator[Heard]) -> Iterator[Heard]:
-        """Yield what is observed, and keep the rest."""
-        for receive_ns, sample in heard:
-            if sample.stream in self._observed:
-                yield receive_ns, sample
-            elif isinstance(sample, Sample) and sample.stream in self._samples:
-                self._samples[sample.stream].append(sample)
+        """Yield what is observed or said to gates, and keep the rest."""
+        for receive_ns, one in heard:
+            if isinstance(one, Said) or one.stream in self._observed:
+                yield receive_ns, one
+            elif isinstance(one, Sample) and one.stream in self._samples:
+                self._samples[one.stream].append(one)
 
     def targets(self) -> Targets:
         """Return the poses that were commanded, each with the newest wish of the gripper."""

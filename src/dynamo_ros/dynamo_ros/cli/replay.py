@@ -63,6 +63,8 @@ def _run(args: argparse.Namespace) -> int:
         info, bundle, task, clock_ns=time.perf_counter_ns, latency_ns=round(args.latency_ms * 1e6)
     )
     _tell(info, found.replayed, time.monotonic() - begun)
+    if found.deaf:
+        print(f"gates without effect, the bag holds nothing for them: {', '.join(found.deaf)}")
     apart = _divergence(bundle, found)
     _tell_divergence(apart)
     kept = golden_of(found.replayed, bundle.contract.arm.joints, _about(info, bundle, task, args.latency_ms))
@@ -75,7 +77,7 @@ def _run(args: argparse.Namespace) -> int:
         comparison = compare(kept, golden, tolerance_rad=args.tolerance_rad)
         _tell_comparison(comparison, kept, golden)
     if args.json is not None:
-        figures = _as_json(found.replayed, apart, comparison)
+        figures = _as_json(found, apart, comparison)
         args.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     if args.plot is not None:
         from dynamo_ros.divergence_plot import divergence_plot
@@ -150,7 +152,8 @@ def _tell_comparison(comparison: Comparison, given: Golden, golden: Golden) -> N
         print(f"equals golden {how}")
 
 
-def _as_json(replayed: Replayed, apart: Divergence, comparison: Comparison | None) -> dict[str, object]:
+def _as_json(found: BagReplay, apart: Divergence, comparison: Comparison | None) -> dict[str, object]:
+    replayed = found.replayed
     stops = [one.stop._asdict() for one in replayed.beginnings if one.stop is not None]
     return {
         "commands": len(replayed.stamps_ns),
@@ -159,6 +162,7 @@ def _as_json(replayed: Replayed, apart: Divergence, comparison: Comparison | Non
         "stale": replayed.stale,
         "begun": len(replayed.beginnings),
         "stops": stops,
+        "gates_without_effect": list(found.deaf),
         "apart_from_measured_rad": replayed.apart_rad,
         "divergence": apart.figures(),
         "golden": None if comparison is None else comparison._asdict(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from dynamo_ros.core.plans import Plan
 from dynamo_ros.core.runner import Runner
 
 FloatArray = npt.NDArray[np.float64]
+GateName: TypeAlias = Literal["estop", "robot_state", "deadman"]
 
 
 class Unreadable(NamedTuple):
@@ -26,7 +27,14 @@ class Unreadable(NamedTuple):
     problem: str
 
 
-Heard: TypeAlias = "tuple[int, Sample | Unreadable]"  # with the time of receipt, nanoseconds
+class Said(NamedTuple):
+    """What came for a gate that listens to a topic of its own."""
+
+    gate: GateName
+    value: Any  # whether it is pressed or held; of `robot_state` the controller's report
+
+
+Heard: TypeAlias = "tuple[int, Sample | Unreadable | Said]"  # with the time of receipt, nanoseconds
 
 
 class ReplayError(DynamoError):
@@ -40,7 +48,7 @@ class Replayed(NamedTuple):
     joints: FloatArray  # (N, J) rad, after every limit
     position: FloatArray  # (N, 3) m, where `joints` put the tool
     quaternion: FloatArray  # (N, 4) x y z w
-    gripper: FloatArray  # (N,) 0 open to 1 closed
+    gripper: FloatArray  # (N,) 0 open to 1 closed; NaN without a gripper
     hand: FloatArray  # (N, H) rad, NaN where nothing was due; H is 0 without a hand
     beginnings: tuple[Beginning, ...]
     planned: int
@@ -62,12 +70,12 @@ def replay(heard: Iterable[Heard], runner: Runner, task: str, *, latency_ns: int
     if task not in runner.tasks:
         raise UnknownNameError("task", task, runner.tasks)
     player, period_ns, due_ns = _Player(runner, task, latency_ns), runner.contract.arm.period_ns, 0
-    for receive_ns, sample in heard:
+    for receive_ns, one in heard:
         due_ns = due_ns or -(-receive_ns // period_ns) * period_ns
         while due_ns < receive_ns:
             player.step(due_ns)
             due_ns += period_ns
-        player.hear(sample)
+        player.hear(one, receive_ns)
     player.step(due_ns)
     return player.result()
 
@@ -84,14 +92,16 @@ class _Player:
         self._measured: FloatArray | None = None
         self._apart = 0.0
 
-    def hear(self, sample: Sample | Unreadable) -> None:
+    def hear(self, one: Sample | Unreadable | Said, receive_ns: int) -> None:
         """Take what came."""
-        if isinstance(sample, Unreadable):
-            self._runner.refuse(*sample)
-            return
-        if sample.stream == self._runner.contract.arm_stream:
-            self._measured = sample.value.astype(np.float64)
-        self._runner.push(sample)
+        if isinstance(one, Unreadable):
+            self._runner.refuse(*one)
+        elif isinstance(one, Said):
+            self._tell(one, receive_ns)
+        else:
+            if one.stream == self._runner.contract.arm_stream:
+                self._measured = one.value.astype(np.float64)
+            self._runner.push(one)
 
     def step(self, now_ns: int) -> None:
         """Think, and command."""
@@ -117,19 +127,28 @@ class _Player:
         self._count(self._runner.counts)
         commands = [command for _, command in self._commands]
         planned, skipped, stale = self._counts.tolist()
+        contract = self._runner.contract
         return Replayed(
             np.array([stamp for stamp, _ in self._commands], np.int64),
             np.array([command.joints for command in commands]),
             np.array([command.target.pose.position for command in commands]),
             np.array([command.target.pose.quaternion for command in commands]),
-            np.array([command.target.gripper for command in commands], np.float64),
-            _hands(commands, 0 if self._runner.contract.hand is None else 16),
+            _grippers(commands, there=contract.gripper is not None),
+            _hands(commands, 0 if contract.hand is None else 16),
             tuple(self._again.beginnings),
             planned,
             skipped,
             stale,
             self._apart,
         )
+
+    def _tell(self, said: Said, receive_ns: int) -> None:
+        if said.gate == "estop":
+            self._runner.estop(pressed=said.value)
+        elif said.gate == "deadman":
+            self._runner.gates.deadman.saw(said.value, receive_ns)
+        else:
+            self._runner.gates.robot_state.saw(said.value, receive_ns)
 
     def _think(self, now_ns: int) -> None:
         if not self._waiting and (work := self._runner.due(now_ns)) is not None:
@@ -139,6 +158,10 @@ class _Player:
 
     def _count(self, counts: object) -> None:
         self._counts += [getattr(counts, name) for name in ("planned", "skipped", "stale")]
+
+
+def _grippers(commands: list[ArmCommand], *, there: bool) -> FloatArray:
+    return np.array([command.target.gripper if there else np.nan for command in commands], np.float64)
 
 
 def _hands(commands: list[ArmCommand], joints: int) -> FloatArray:
