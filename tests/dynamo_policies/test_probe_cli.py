@@ -148,7 +148,8 @@ def test_gates_decide_the_exit_status(
     bags: Path, cache: Path, encoder: Path, card: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = ("--bags", bags, "--encoder", encoder)
-    assert run(cache, *given, "--gate", "chunk_error=9", "--gate", "effective_rank=1") == 0
+    loose = ("--gate", "chunk_error=9", "--gate", "effective_rank=1")
+    assert run(cache, *given, *loose, "--unproven") == 0
     said = capsys.readouterr().out
     assert "note: effective_rank has not been shown to predict success" in said
     assert "note: chunk_error" not in said
@@ -164,7 +165,11 @@ def test_gates_decide_the_exit_status(
     said = capsys.readouterr().out
     assert "gate not met: random" in said
     assert "gate not met: small" not in said
-    assert run(cache, *given, "--gate", "chunk=1") == FAILED
+    assert run(cache, *given, *loose) == FAILED
+    said = capsys.readouterr().err
+    assert "effective_rank not shown to predict success; shown was chunk_error" in said
+    assert "--unproven" in said
+    assert run(cache, *given, "--gate", "chunk=1", "--unproven") == FAILED
     assert "figure 'chunk' is unknown; did you mean" in capsys.readouterr().err
 
 

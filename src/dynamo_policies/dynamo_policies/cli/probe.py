@@ -72,6 +72,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         help="exit with status 1 unless every encoder meets this; may be given several times",
     )
     add(
+        "--unproven",
+        action="store_true",
+        help="let --gate take figures that have not been shown to predict success",
+    )
+    add(
         "--cache",
         type=Path,
         default=DEFAULT_CACHE,
@@ -97,7 +102,7 @@ def _run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed, policy_seeds=arguments.policy_seeds, policy_steps=arguments.policy_steps
     )
     infos, split = _bags(arguments, console)
-    gates = _gates(arguments.gate, infos, console)
+    gates = _gates(arguments, infos, console)
     candidates = _candidates(arguments.encoder, arguments.reference)
     bench = Bench(
         infos=infos,
@@ -144,13 +149,15 @@ def _bags(arguments: argparse.Namespace, console: Console) -> tuple[list[BagInfo
     return infos, split
 
 
-def _gates(texts: Sequence[str], infos: Sequence[BagInfo], console: Console) -> list[Gate]:
+def _gates(arguments: argparse.Namespace, infos: Sequence[BagInfo], console: Console) -> list[Gate]:
     from dynamo_policies.probes.figures import figure_names
-    from dynamo_policies.probes.gates import parse_gates, unproven
+    from dynamo_policies.probes.gates import check_proven, parse_gates, unproven
     from dynamo_policies.probes.objects import TOPIC
 
     with_objects = all(info.counts.get(TOPIC) for info in infos)
-    gates = parse_gates(texts, figure_names(infos[0].contract, with_objects=with_objects))
+    gates = parse_gates(arguments.gate, figure_names(infos[0].contract, with_objects=with_objects))
+    if not arguments.unproven:
+        check_proven(gates)
     for name in unproven(gates):
         console.print(f"note: {name} has not been shown to predict success")
     return gates

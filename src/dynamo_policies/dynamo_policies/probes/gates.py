@@ -69,6 +69,15 @@ def unproven(gates: Sequence[Gate]) -> list[str]:
     return [gate.figure for gate in gates if figure_of(gate.figure).role != "gate"]
 
 
+def check_proven(gates: Sequence[Gate]) -> None:
+    """Raise ConfigError where a figure of `gates` has not been shown to predict success."""
+    if names := unproven(gates):
+        raise ConfigError(
+            f"gate: {', '.join(names)} not shown to predict success; shown was {', '.join(proven_figures())} "
+            "(docs/probe.md). To gate by another figure all the same, give --unproven"
+        )
+
+
 def proven_figures() -> list[str]:
     """Return the figures that have been shown to predict success."""
     return [name for name, figure in FIGURES.items() if figure.role == "gate"]
