@@ -6,6 +6,8 @@ from launch.actions import OpaqueFunction
 from dynamo_ros.launching import (
     declare,
     end_with,
+    engine,
+    engine_argument,
     environment,
     fail_with_any,
     folder,
@@ -43,7 +45,7 @@ def generate_launch_description() -> LaunchDescription:
                 "max_command_age_ms", "100", "simulated time waits for a computer held up longer; 0: never"
             ),
             declare("device", "cpu", "where the policy's networks run"),
-            declare("engine", "eager", "what runs the policy's encoder: eager, auto, … (docs/latency.md)"),
+            engine_argument(),
             declare("realtime", "10", "priority of commands on a real robot, 1 to 99; 0: ordinary"),
             *real_robot_arguments(),
             *environment(),
@@ -63,10 +65,11 @@ def _actions(context: LaunchContext) -> list[Action]:
         else real_robot(context, find_contract(contract))
     )
     recording = {"contract": contract, "out": f"{out}/bags", "extras": EXTRAS if sim else EXTRAS[1:]}
-    policy = {name: value(context, name) for name in ("device", "engine")}
-    policy |= {
+    policy = {
         "bundle": bundle,
         "contract": contract,
+        "device": value(context, "device"),
+        "engine": engine(context),
         "realtime": 0 if sim else int(value(context, "realtime")),
     }
     plan = {

@@ -86,6 +86,17 @@ def station(context: LaunchContext, *, max_command_age_ms: float) -> Node:
     return node("dynamo_sim", "station_node", parameters, sim=False)
 
 
+def engine_argument() -> DeclareLaunchArgument:
+    """Return the launch argument of the engine that runs the policy's encoder."""
+    possible = "eager, auto, … (docs/latency.md); empty: auto on a real robot, eager in a simulation"
+    return declare("engine", "", f"what runs the policy's encoder: {possible}")
+
+
+def engine(context: LaunchContext) -> str:
+    """Return the engine of `engine_argument`: measured on a real robot, repeatable in a simulation."""
+    return value(context, "engine") or ("eager" if is_true(context, "sim") else "auto")
+
+
 def teleop_arguments(*more: str) -> list[DeclareLaunchArgument]:
     """Return the launch arguments of teleoperation; `more` names who else may be chosen."""
     default = more[0] if more else TELEOP_DEVICES[0]

@@ -7,6 +7,8 @@ from launch.actions import LogInfo, OpaqueFunction
 
 from dynamo_ros.launching import (
     declare,
+    engine,
+    engine_argument,
     environment,
     fail_with_any,
     folder,
@@ -44,7 +46,7 @@ def robot_launch(contract: str) -> LaunchDescription:
                 "shadow", "false", "run the policy beside who commands, without authority", "true", "false"
             ),
             declare("device", "cpu", "where the policy's networks run"),
-            declare("engine", "eager", "what runs the policy's encoder: eager, auto, … (docs/latency.md)"),
+            engine_argument(),
             *teleop_arguments(),
             declare("realtime", "10", "priority of commands on a real robot, 1 to 99; 0: ordinary"),
             declare("rtf", "1.0", "real-time factor of the simulation; 0: as fast as it can"),
@@ -78,7 +80,7 @@ def _policy(context: LaunchContext) -> list[Action]:
         "contract": str(contract_path(value(context, "contract"))),
         "task": value(context, "task"),
         "device": value(context, "device"),
-        "engine": value(context, "engine"),
+        "engine": engine(context),
         "autostart": autostart,
         "authority": "shadow" if shadow else "full",
         "realtime": 0 if sim else int(value(context, "realtime")),

@@ -33,7 +33,8 @@ def declare_bundle(node: Node) -> None:
     for name in ("bundle", "contract", "task", "deadman"):
         node.declare_parameter(name, "")
     node.declare_parameter("device", "cpu")
-    # Eager starts at once and is the same each time; what `auto` measures depends on the moment.
+    # Eager starts at once and is the same each time; what `auto` measures depends on the moment. Launch
+    # files ask for `auto` on a real robot.
     node.declare_parameter("engine", "eager")
     node.declare_parameter("deadman_button", -1)
 
