@@ -133,6 +133,16 @@ def test_the_estop_topic_stops_however_it_is_published(
     commanding(ros, robot)
 
 
+def test_node_says_that_nothing_is_stopped_before_anything_was(
+    ros: Ros, robot: Robot, inference: InferenceNode
+) -> None:
+    reasons: list[String] = []
+    robot.node.create_subscription(String, "/inference_node/stopped", reasons.append, LATCHED)
+    ros.until(lambda: reasons, what="the reason")
+    assert reasons[0].data == ""
+    assert inference._runner.stopped is None
+
+
 def test_rearming_while_nothing_is_stopped_says_so_and_stops_nothing(
     ros: Ros, robot: Robot, inference: InferenceNode
 ) -> None:

@@ -23,6 +23,7 @@ class HealthPublisher:
         latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
         self._stopped = node.create_publisher(String, "~/stopped", latched)
         self._told_stop = ""
+        self._stopped.publish(String())  # whoever heard of a stop of the node before hears that it is over
 
     def tell_stop(self, stopped: StopReason | None) -> None:
         """Say why the arm is stopped, or by an empty text that it no longer is, where that is news."""

@@ -75,7 +75,6 @@ class Rig:
         self.node.send_signal(signal.SIGCONT)
         self.node.terminate()
         end_within(self.node, END_S)
-        self.arm.stops.clear()  # the next one does not say that it is not stopped before it has been
 
     def start_camera(self, name: str) -> subprocess.Popen[bytes]:
         """Start a camera, or what floods the node where it is told to."""
