@@ -12,7 +12,7 @@ from dynamo_policies.contract import Contract, load_contract
 from fakes.vendor_messages import provide
 
 # Fixtures of tests over ROS; they skip the test where there is no rclpy.
-pytest_plugins = ["ros_fixtures", "inference_fixtures"]
+pytest_plugins = ["ros_fixtures", "inference_fixtures", "hand_fixtures"]
 
 ROOT = Path(__file__).parents[1]
 

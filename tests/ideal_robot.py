@@ -45,8 +45,9 @@ def write_patient(contract: Contract, path: Path) -> Contract:
         name: stream if stream.max_age_ms is None else dataclasses.replace(stream, max_age_ms=1e3)
         for name, stream in contract.streams.items()
     }
+    hand = None if contract.hand is None else dataclasses.replace(contract.hand, stale_stop_s=PATIENCE_S)
     quality = dataclasses.replace(contract.quality, rate=SLOW, offset_ms=LATE)
-    patient = dataclasses.replace(contract, arm=arm, gates=gates, streams=streams, quality=quality)
+    patient = dataclasses.replace(contract, arm=arm, hand=hand, gates=gates, streams=streams, quality=quality)
     path.write_text(patient.to_yaml())
     return patient
 
@@ -64,7 +65,8 @@ class Robot:
         self.states = node.create_publisher(JointState, "/xarm/joint_states", 20)
         node.create_subscription(JointTrajectory, contract.arm.topic, self.follow, 20)
         node.create_subscription(PoseStamped, "/dynamo/target_pose", self.poses.append, 20)
-        self.server = ActionServer(node, GripperCommand, contract.gripper.action, self.grip)
+        if contract.gripper is not None:
+            self.server = ActionServer(node, GripperCommand, contract.gripper.action, self.grip)
         node.create_timer(0.02, self.tell_joints)
         node.create_timer(0.04, self.show)
 

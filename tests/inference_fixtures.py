@@ -52,7 +52,7 @@ def inference(ros: Ros, bundle: Path, patient: Path, robot: Robot) -> InferenceN
 
 def configured(ros: Ros, robot: Robot, bundle: Path, contract: Path, **parameters: Any) -> InferenceNode:
     """Return an inference node, configured, when all streams have come."""
-    node = made(ros, bundle=str(bundle), contract=str(contract), task="put_yogurt", **parameters)
+    node = made(ros, **{"bundle": str(bundle), "contract": str(contract), "task": "put_yogurt"} | parameters)
     assert change(ros, robot, "configure")
     ros.until(lambda: node._runner.ready(node._now_ns()), what="all streams fresh")
     return node

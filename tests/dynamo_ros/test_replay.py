@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bag_factory import episode_messages, write_bag
+from bag_factory import episode_messages, write_bag, write_episode_bag
 from bundle_factory import write_bundle
 from dynamo_policies.cli.main import main
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import UnknownNameError
+from dynamo_policies.hand_sink import HAND_JOINTS
 from dynamo_policies.observation import Pose, Sample, Target
 from dynamo_ros.cli.replay import COMMAND
 from dynamo_ros.core.divergence import Targets, divergence, target_apart
@@ -22,6 +23,7 @@ from dynamo_ros.core.replay import Heard, Replayed, ReplayError, Unreadable, rep
 from dynamo_ros.core.rollout import PREROLL_NS, rollout
 from dynamo_ros.core.runner import Runner
 from dynamo_ros.golden_file import read_golden, write_golden
+from hand_fixtures import WANTED, all_fingers
 from policy_fixtures import CONTRACT, SECOND, IdealStation, Tiny, driving_to, samples_at
 from raw_faults import with_gap
 
@@ -189,9 +191,14 @@ def test_divergence_is_from_the_newest_target_that_is_young_enough() -> None:
         np.array([[0.0, 0, 0], [0, 0, 1]]),
         np.array([[0.0, 0, 0, 1], turned]),
         np.zeros(2),
+        np.zeros((2, 0)),
     )
     wished = Targets(
-        np.array([-5, 50, 150, 400]), np.zeros((4, 3)), np.tile([0.0, 0, 0, 1], (4, 1)), np.ones(4)
+        np.array([-5, 50, 150, 400]),
+        np.zeros((4, 3)),
+        np.tile([0.0, 0, 0, 1], (4, 1)),
+        np.ones(4),
+        np.zeros((4, 0)),
     )
     found = divergence(wished, commanded, max_age_ns=200)
     assert found.stamps_ns.tolist() == [50, 150]
@@ -206,7 +213,47 @@ def test_divergence_is_from_the_newest_target_that_is_young_enough() -> None:
 def test_two_targets_are_apart_by_metres_radians_and_grip() -> None:
     one = Target(Pose(np.zeros(3), np.array([0.0, 0, 0, 1])), 0.25)
     other = Target(Pose(np.array([0.3, 0.4, 0.0]), np.array([0.0, 0, np.sin(0.05), np.cos(0.05)])), 1.0)
-    assert target_apart(one, other) == pytest.approx((0.5, 0.1, 0.75))
+    assert target_apart(one, other) == pytest.approx((0.5, 0.1, 0.75, np.nan), nan_ok=True)
+    fingers = np.zeros(16)
+    assert np.isnan(target_apart(one._replace(hand=fingers), other).hand)
+    moved = np.eye(16)[3] * -0.4 + np.eye(16)[9] * 0.3
+    assert target_apart(one._replace(hand=fingers), other._replace(hand=moved)).hand == pytest.approx(0.4)
+
+
+def test_divergence_of_a_hand_is_that_of_its_farthest_joint_where_both_have_one() -> None:
+    def targets(hand: np.ndarray) -> Targets:
+        count = len(hand)
+        level = np.tile([0.0, 0, 0, 1], (count, 1))
+        return Targets(np.arange(count), np.zeros((count, 3)), level, np.full(count, np.nan), hand)
+
+    commanded, wished = np.zeros((4, 16)), np.zeros((4, 16))
+    wished[0, 5], wished[0, 6], wished[3, 15] = -0.7, 0.2, 0.1
+    commanded[1], wished[2] = np.nan, np.nan
+    found = divergence(targets(wished), targets(commanded), max_age_ns=0)
+    assert found.hand == pytest.approx([0.7, np.nan, np.nan, 0.1], nan_ok=True)
+    figures = found.figures()
+    assert (figures["hand rad median"], figures["hand rad max"]) == pytest.approx((0.4, 0.7))
+    assert "gripper elsewhere share" not in figures
+    assert (
+        "hand rad max" not in divergence(targets(wished * np.nan), targets(commanded), max_age_ns=0).figures()
+    )
+
+
+def test_a_finger_beyond_the_tolerance_is_named() -> None:
+    def fingers(hand: np.ndarray) -> Golden:
+        names = (*CONTRACT.arm.joints, *HAND_JOINTS["allegro_v4"])
+        return golden_of(replayed_of(np.zeros((len(hand), 7)))._replace(hand=hand), names, SAME)
+
+    hand = np.zeros((20, 16))
+    moved, silent = hand.copy(), hand.copy()
+    moved[12, 5], silent[15] = 0.2, np.nan
+    given = compare(fingers(moved), fingers(hand), tolerance_rad=1e-3)
+    assert given.difference.startswith("command 12, 0.240 s after the first: ah_joint11 is 0.200000 rad")
+    assert given.worst_rad == pytest.approx(0.2)
+    given = compare(fingers(silent), fingers(hand), tolerance_rad=1.0)
+    assert given.difference.startswith("command 15, 0.300 s after the first: ah_joint00 is nan rad")
+    with pytest.raises(GoldenError, match="joints"):
+        compare(fingers(hand), golden(np.zeros((20, 7))), tolerance_rad=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -267,6 +314,27 @@ def test_the_command_tells_where_a_stream_of_the_bag_ended(
     assert [stop["kind"] for stop in figures["stops"]] == ["stale"]
     assert figures["begun"] == 2
     assert ", stale: wrist is " in capsys.readouterr().out
+
+
+def test_the_command_compares_the_fingers_of_a_robot_with_a_hand(
+    allegro: Contract, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = np.array(all_fingers(WANTED))
+    bundle = write_bundle(tmp_path / "bundle", allegro, GOAL, hand=wanted.tolist())
+    bag = write_episode_bag(tmp_path / "bag", allegro, seconds=1.0, task="pick_sponge")  # fingers told: 0 rad
+    kept, figures, picture = tmp_path / "g.safetensors", tmp_path / "f.json", tmp_path / "p.png"
+    assert command(bag, "--bundle", bundle, "--write-golden", kept, "--plot", picture, "--json", figures) == 0
+    assert picture.stat().st_size > 10_000
+    found = json.loads(figures.read_text())["divergence"]
+    assert found["hand rad max"] == pytest.approx(wanted.max(), abs=1e-3)
+    assert "gripper elsewhere share" not in found
+    assert command(bag, "--bundle", bundle, "--golden", kept, "--tolerance-rad", 0) == 0
+    assert "equals golden to the bit" in capsys.readouterr().out
+    golden = read_golden(kept)
+    golden.hand[20, 2] += 0.01
+    write_golden(kept, golden)
+    assert command(bag, "--bundle", bundle, "--golden", kept) == 1
+    assert "command 20, 0.400 s after the first: ah_joint02 is" in capsys.readouterr().out
 
 
 def test_a_bag_of_another_contract_is_refused(

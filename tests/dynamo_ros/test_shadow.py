@@ -21,6 +21,8 @@ from dynamo_ros.core.shadow import Shadow
 from dynamo_ros.nodes.inference_node import InferenceNode
 from dynamo_ros.nodes.messages import now_ns, to_joint_state, to_pose_stamped
 from dynamo_ros.nodes.teleop_node import TeleopNode
+from hand_fixtures import FIRST, WANTED, all_fingers
+from ideal_hand import RobotWithHand
 from ideal_robot import Robot
 from inference_fixtures import GOAL, activate, change, configured
 from ros_fixtures import Ros
@@ -110,6 +112,48 @@ def test_a_shadow_waits_for_no_driver_and_minds_no_other_policy(
     assert not robot.trajectories
 
 
+def test_a_shadow_of_a_hand_tells_its_fingers_and_how_far_they_are_from_those_commanded(
+    ros: Ros, hand_robot: RobotWithHand, hand_bundle: Path, patient_hand: Path
+) -> None:
+    wished: list[JointState] = []
+    told: list[DiagnosticArray] = []
+    node, sink = hand_robot.node, hand_robot.contract.need_hand("this test")
+    node.create_subscription(JointState, "/inference_node/shadow/target_hand", wished.append, 10)
+    node.create_subscription(DiagnosticArray, "/inference_node/shadow/divergence", told.append, 10)
+    poses = node.create_publisher(PoseStamped, "/dynamo/target_pose", 10)
+    hands = node.create_publisher(JointState, "/dynamo/target_hand", 10)
+    names, still = sink.joints[::-1], all_fingers(FIRST)[::-1]
+
+    def send() -> None:
+        stamp_ns = now_ns(node.get_clock())
+        hands.publish(to_joint_state(names, still, stamp_ns=stamp_ns))
+        frame = hand_robot.contract.base_frame
+        poses.publish(to_pose_stamped(Pose(np.array(PLACE), DOWN), stamp_ns=stamp_ns, frame=frame))
+
+    node.create_timer(0.02, send)
+    shadow = configured(ros, hand_robot, hand_bundle, patient_hand, authority="shadow", task="pick_sponge")
+    activate(ros, hand_robot)
+    goal = np.array(all_fingers(WANTED))
+    ros.until(
+        lambda: wished and np.abs(np.array(wished[-1].position) - goal).max() < 1e-3, what="the fingers"
+    )
+    assert tuple(wished[-1].name) == sink.joints
+    published = {topic for topic, _ in shadow.get_publisher_names_and_types_by_node("inference_node", "/")}
+    assert not published & {sink.topic, "/dynamo/target_hand", "/inference_node/shadow/target_gripper"}
+    assert not hand_robot.sent
+    farthest = float(np.abs(goal - all_fingers(FIRST)).max())
+
+    def values() -> dict[str, str]:
+        return {pair.key: pair.value for pair in told[-1].status[0].values} if told else {}
+
+    ros.until(
+        lambda: float(values().get("hand rad most", "nan")) == pytest.approx(farthest, abs=1e-3),
+        what="the farthest joint's distance",
+    )
+    assert "gripper last" not in values()
+    assert told[-1].status[0].message.count("rad of the hand's farthest joint from what is commanded") == 1
+
+
 def test_authority_is_full_or_shadow_and_stays_so(ros: Ros) -> None:
     node = ros.add(InferenceNode())
     (result,) = node.set_parameters([Parameter("authority", value="shadow")])
@@ -122,13 +166,27 @@ def target(x: float, gripper: float = 0.0) -> Target:
     return Target(Pose(np.array([x, 0.0, 0.0]), DOWN), gripper)
 
 
+def test_fingers_are_compared_while_somebody_commands_them() -> None:
+    shadow = Shadow(max_age_ns=100, hand_max_age_ns=10)
+    shadow.commanded(target(0.0).pose, 50)
+    wish = target(0.1)._replace(hand=np.linspace(0.0, 1.5, 16))
+    assert np.isnan(shadow.wished(wish, 50).hand)
+    shadow.handed(np.zeros(16), 50)
+    assert shadow.wished(wish, 60).hand == pytest.approx(1.5)
+    assert shadow.wished(wish._replace(hand=np.full(16, -0.5)), 60).hand == pytest.approx(0.5)
+    assert np.isnan(shadow.wished(wish, 61).hand)
+    last, median, most = shadow.take_summary()[2:]
+    assert np.isnan([last.hand, last.gripper, median.gripper, most.gripper]).all()
+    assert (median.hand, most.hand) == pytest.approx((1.0, 1.5))
+
+
 def test_wishes_are_compared_while_somebody_commands() -> None:
     shadow = Shadow(max_age_ns=100)
     assert shadow.wished(target(0.1), 0) is None
     shadow.commanded(target(0.0).pose, 50)
     shadow.gripped(1.0)
     for x in (0.1, 0.2, 0.6):
-        assert shadow.wished(target(x), 100) == pytest.approx((x, 0.0, 1.0))
+        assert shadow.wished(target(x), 100) == pytest.approx((x, 0.0, 1.0, np.nan), nan_ok=True)
     assert shadow.wished(target(0.1), 151) is None
     summary = shadow.take_summary()
     assert (summary.wishes, summary.compared) == (5, 3)

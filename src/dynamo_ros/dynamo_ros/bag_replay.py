@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from dynamo_policies.bags import (
     BagInfo,
@@ -18,12 +19,14 @@ from dynamo_policies.bags import (
 from dynamo_policies.contract import Contract
 from dynamo_policies.decode import DecodeError, Decoder
 from dynamo_policies.episodes import target_streams
-from dynamo_policies.observation import Sample
+from dynamo_policies.observation import FloatArray, Sample
 from dynamo_ros.bag_gates import BagGates
 from dynamo_ros.core.deployable import Deployable
 from dynamo_ros.core.divergence import Targets
 from dynamo_ros.core.replay import Heard, Replayed, Said, Unreadable, replay
 from dynamo_ros.core.runner import Runner
+
+IntArray = npt.NDArray[np.int64]
 
 
 class BagReplay(NamedTuple):
@@ -76,7 +79,7 @@ class _Told:
     """Keeps the commands that pass by."""
 
     def __init__(self, contract: Contract) -> None:
-        self._observed = contract.observed
+        self._observed, self._streams, self._hand = contract.observed, contract.streams, contract.hand
         self._samples: dict[str, list[Sample]] = {name: [] for name in target_streams(contract)}
 
     def apart_from(self, heard: Iterator[Heard]) -> Iterator[Heard]:
@@ -88,18 +91,28 @@ class _Told:
                 self._samples[one.stream].append(one)
 
     def targets(self) -> Targets:
-        """Return the poses that were commanded, each with the newest wish of the gripper."""
+        """Return the poses that were commanded, each with the newest wish of the gripper and of the hand.
+
+        A wish of the hand counts for its stream's `max_age_ms`, one of the gripper until the next.
+        """
         poses = sorted(self._samples["target_pose"], key=lambda sample: sample.stamp_ns)
         stamps = np.array([sample.stamp_ns for sample in poses], np.int64)
         values = np.array([sample.value for sample in poses], np.float64).reshape(-1, 7)
-        return Targets(stamps, values[:, :3], values[:, 3:], self._grips(stamps))
+        gripper = self._newest("target_gripper", 1, stamps, max_age_ns=None)
+        hand, joints = self._streams.get("target_hand"), 0 if self._hand is None else len(self._hand.joints)
+        hands = self._newest("target_hand", joints, stamps, max_age_ns=hand and hand.max_age_ns)
+        return Targets(stamps, values[:, :3], values[:, 3:], gripper[:, 0], hands)
 
-    def _grips(
-        self, stamps: np.ndarray[tuple[int], np.dtype[np.int64]]
-    ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        wishes = sorted(self._samples.get("target_gripper", []), key=lambda sample: sample.stamp_ns)
+    def _newest(self, name: str, size: int, stamps: IntArray, *, max_age_ns: int | None) -> FloatArray:
+        """Return the newest wish (N, `size`) at each of `stamps` (N,), NaN where it is missing or too old."""
+        wishes = sorted(self._samples.get(name, []), key=lambda sample: sample.stamp_ns)
+        found = np.full((len(stamps), size), np.nan)
         if not wishes:
-            return np.full(len(stamps), np.nan)
-        values = np.array([float(sample.value[0]) for sample in wishes])
-        place = np.searchsorted(np.array([sample.stamp_ns for sample in wishes]), stamps, side="right") - 1
-        return np.where(place >= 0, values[place], np.nan)
+            return found
+        given = np.array([sample.stamp_ns for sample in wishes], np.int64)
+        place = np.searchsorted(given, stamps, side="right") - 1
+        told = place >= 0
+        if max_age_ns is not None:
+            told &= stamps - given[place] <= max_age_ns
+        found[told] = np.array([sample.value for sample in wishes], np.float64)[place[told]]
+        return found

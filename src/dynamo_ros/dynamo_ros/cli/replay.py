@@ -12,6 +12,7 @@ from dynamo_policies.cli.command import Command
 if TYPE_CHECKING:
     from dynamo_policies.bag_info import BagInfo
     from dynamo_policies.bundle import Bundle
+    from dynamo_policies.contract import Contract
     from dynamo_ros.bag_replay import BagReplay
     from dynamo_ros.core.divergence import Divergence
     from dynamo_ros.core.golden import Comparison, Golden
@@ -67,7 +68,7 @@ def _run(args: argparse.Namespace) -> int:
         print(f"gates without effect, the bag holds nothing for them: {', '.join(found.deaf)}")
     apart = _divergence(bundle, found)
     _tell_divergence(apart)
-    kept = golden_of(found.replayed, bundle.contract.arm.joints, _about(info, bundle, task, args.latency_ms))
+    kept = golden_of(found.replayed, _joints(bundle.contract), _about(info, bundle, task, args.latency_ms))
     if args.write_golden is not None:
         write_golden(args.write_golden, kept)
         print(f"golden: {args.write_golden}")
@@ -90,9 +91,15 @@ def _divergence(bundle: Bundle, found: BagReplay) -> Divergence:
     from dynamo_ros.core.divergence import Targets, divergence
 
     replayed = found.replayed
-    wished = Targets(replayed.stamps_ns, replayed.position, replayed.quaternion, replayed.gripper)
+    wished = Targets(
+        replayed.stamps_ns, replayed.position, replayed.quaternion, replayed.gripper, replayed.hand
+    )
     max_age_ns = bundle.contract.streams["target_pose"].max_age_ns or 0
     return divergence(wished, found.commanded, max_age_ns=max_age_ns)
+
+
+def _joints(contract: Contract) -> tuple[str, ...]:
+    return (*contract.arm.joints, *(() if contract.hand is None else contract.hand.joints))
 
 
 def _about(info: BagInfo, bundle: Bundle, task: str, latency_ms: float) -> dict[str, str]:

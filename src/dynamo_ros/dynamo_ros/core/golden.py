@@ -24,7 +24,7 @@ class Golden(NamedTuple):
     """The commands of one replay, N of them."""
 
     about: Mapping[str, str]  # SAME, and versions
-    joints_named: tuple[str, ...]
+    joints_named: tuple[str, ...]  # J of the arm, then H of the hand
     stamps_ns: npt.NDArray[np.int64]  # (N,)
     joints: FloatArray  # (N, J) rad
     gripper: FloatArray  # (N,) 0 open to 1 closed
@@ -35,12 +35,12 @@ class Comparison(NamedTuple):
     """How two series of commands compare."""
 
     difference: str  # the first tick and joint beyond the tolerance, or what else differs; empty: none
-    worst_rad: float
+    worst_rad: float  # of a joint of arm or hand that both command
     bitwise: bool
 
 
 def golden_of(replayed: Replayed, joints: tuple[str, ...], about: Mapping[str, str]) -> Golden:
-    """Return what is kept of a replay."""
+    """Return what is kept of a replay; `joints` are the names of the arm's and then of the hand's."""
     return Golden(about, joints, replayed.stamps_ns, replayed.joints, replayed.gripper, replayed.hand)
 
 
@@ -48,7 +48,7 @@ def compare(given: Golden, golden: Golden, *, tolerance_rad: float) -> Compariso
     """Compare commands with golden ones, joint by joint.
 
     Raises:
-        GoldenError: the golden commands are of another bag, bundle, task, latency, engine or arm.
+        GoldenError: the golden commands are of another bag, bundle, task, latency, engine, arm or hand.
     """
     wrong = [
         f"{name} {given.about.get(name)!r} instead of {golden.about.get(name)!r}"
@@ -60,22 +60,21 @@ def compare(given: Golden, golden: Golden, *, tolerance_rad: float) -> Compariso
     if wrong:
         raise GoldenError(f"the golden commands are of another replay: {'; '.join(wrong)}")
     count = min(len(given.stamps_ns), len(golden.stamps_ns))
-    apart = np.abs(given.joints[:count] - golden.joints[:count])
+    apart = _apart(given, golden, count)
     same = len(given.stamps_ns) == len(golden.stamps_ns) and all(
         np.array_equal(mine, theirs, equal_nan=mine.dtype.kind == "f")
         for mine, theirs in zip(given[2:], golden[2:], strict=True)
     )
-    worst = float(apart.max()) if apart.size else 0.0
+    worst = float(apart[np.isfinite(apart)].max(initial=0.0))
     return Comparison(_first(given, golden, count, tolerance_rad), worst, same)
 
 
 def _first(given: Golden, golden: Golden, count: int, tolerance: float) -> str:
     """Return what differs first, an empty text if nothing does."""
     moved = given.stamps_ns[:count] != golden.stamps_ns[:count]
-    apart = np.abs(given.joints[:count] - golden.joints[:count]) > tolerance
+    apart = _apart(given, golden, count) > tolerance
     grip = np.abs(given.gripper[:count] - golden.gripper[:count]) > 0.5
-    hand = _hand_apart(given.hand[:count], golden.hand[:count]) > tolerance
-    bad = moved | apart.any(axis=1) | grip | hand.any(axis=1)
+    bad = moved | apart.any(axis=1) | grip
     if not bad.any():
         more = len(given.stamps_ns) - len(golden.stamps_ns)
         return f"{abs(more)} commands {'more' if more > 0 else 'fewer'} than golden" if more else ""
@@ -86,11 +85,8 @@ def _first(given: Golden, golden: Golden, count: int, tolerance: float) -> str:
         return f"{where}: it comes {late_ms:+.1f} ms from the golden one"
     if apart[tick].any():
         joint = int(apart[tick].argmax())
-        values = given.joints[tick, joint], golden.joints[tick, joint]
-        return _joint(where, given.joints_named[joint], *values, tolerance)
-    if hand[tick].any():
-        joint = int(hand[tick].argmax())
-        return _joint(where, f"hand[{joint}]", given.hand[tick, joint], golden.hand[tick, joint], tolerance)
+        mine, theirs = (float(np.append(one.joints[tick], one.hand[tick])[joint]) for one in (given, golden))
+        return _joint(where, given.joints_named[joint], mine, theirs, tolerance)
     return f"{where}: the gripper is {given.gripper[tick]:g}, golden is {golden.gripper[tick]:g}"
 
 
@@ -101,7 +97,8 @@ def _joint(where: str, name: str, value: float, golden: float, tolerance: float)
     )
 
 
-def _hand_apart(given: FloatArray, golden: FloatArray) -> FloatArray:
-    """Return differences (N, H); infinite where only one of the two has a command."""
-    apart = np.abs(np.nan_to_num(given) - np.nan_to_num(golden))
-    return np.asarray(np.where(np.isnan(given) != np.isnan(golden), np.inf, apart))
+def _apart(given: Golden, golden: Golden, count: int) -> FloatArray:
+    """Return differences (count, J + H) of the first commands; infinite where only one commands a joint."""
+    mine, theirs = (np.hstack([one.joints[:count], one.hand[:count]]) for one in (given, golden))
+    apart = np.abs(np.nan_to_num(mine) - np.nan_to_num(theirs))
+    return np.asarray(np.where(np.isnan(mine) != np.isnan(theirs), np.inf, apart))
