@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dynamo_policies.actions import ACTION_SIZE
 from dynamo_policies.pretraining import StepReport
 
 
 class Squares:
-    """Draws segments (count, 4, 2, 32, 32, 3) of a bright square that moves over noise."""
+    """Draws segments (count, 4, 2, 32, 32, 3) of a bright square that moves over noise, and actions."""
 
     def __init__(self) -> None:
         self.drawn = 0
@@ -28,6 +29,10 @@ class Squares:
 
     def segments(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         return np.stack([self.made[int(number)] for number in numbers])
+
+    def actions(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        randoms = [np.random.default_rng(int(number)) for number in numbers]
+        return np.stack([random.normal(size=(4, ACTION_SIZE)) for random in randoms]).astype(np.float32)
 
     def sample(self, count: int) -> npt.NDArray[np.uint8]:
         random = np.random.default_rng(self.drawn)

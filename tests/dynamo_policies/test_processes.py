@@ -60,6 +60,15 @@ def test_two_processes_have_the_losses_of_one(team: Path, tmp_path: Path, case: 
         torch.testing.assert_close(ours[name].float(), tensor.float(), rtol=0.05, atol=2e-3)
 
 
+@pytest.mark.parametrize("case", team_run.CASES)
+def test_two_processes_have_the_gradients_of_one(team: Path, case: str) -> None:
+    """The losses of Adam's steps would not show gradients that are a multiple of what they should be."""
+    alone, shared = team_run.gradients_of(case), read_tensors(team / f"{case}.gradients")[0]
+    assert set(shared) == set(alone)
+    ours, theirs = (torch.cat([one[name].flatten() for name in alone]) for one in (shared, alone))
+    assert (ours - theirs).norm() < 1e-3 * theirs.norm()
+
+
 def test_both_processes_agree_on_steps_learned_from_in_parts(team: Path) -> None:
     assert found(team, 0)["accumulated"] == found(team, 1)["accumulated"] != found(team, 0)["dynamo"]
 
