@@ -19,8 +19,8 @@ def with_gates(contract: Contract, text: str) -> Contract:
 
 def test_a_contract_without_gates_has_every_gate_on(contract: Contract) -> None:
     gates = with_gates(contract, "").gates
-    reacting = ("stale", "unreadable", "frozen", "non_finite", "plan", "clock", "robot_state", "novelty")
-    assert all(getattr(gates, name).reaction in ("hold", "stop") for name in (*reacting, "deadman"))
+    reacting = ("stale", "unreadable", "frozen", "frozen_joints", "non_finite", "plan", "clock", "deadman")
+    assert all(getattr(gates, name).reaction in ("hold", "stop") for name in (*reacting, "robot_state", "novelty"))
     assert gates.estop.topic == "/dynamo/estop"
 
 
@@ -49,6 +49,9 @@ def test_a_stream_that_is_not_observed_has_no_gate(contract: Contract) -> None:
         ("{novelty: {least: 6, of: 5}}", "least 6 and of 5"),
         ("{deadman: {topic: joy}}", "write '/joy'"),
         ("{clock: {stop_after_s: -1}}", r"clock.stop_after_s is -1"),
+        ("{frozen: {moved_rad: 0}}", "moved_rad is 0; it must be positive"),
+        ("{frozen_joints: {moved_rad: -0.1}}", "moved_rad is -0.1; it must be positive"),
+        ("{frozen_joints: {stop_after_s: 0}}", r"frozen_joints.stop_after_s is 0"),
     ],
 )
 def test_a_threshold_that_makes_no_sense_is_an_error(contract: Contract, text: str, problem: str) -> None:

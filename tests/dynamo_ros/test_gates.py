@@ -6,7 +6,6 @@ import dataclasses
 import re
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from dynamo_policies import gates as settings
@@ -17,7 +16,6 @@ from dynamo_ros.core.gates import (
     ClockGate,
     DeadmanGate,
     EstopGate,
-    FrozenGate,
     NoveltyGate,
     PlanGate,
     ReportGate,
@@ -83,27 +81,6 @@ def test_reports_hold_until_each_source_is_good_again() -> None:
     assert gate.check(NOW) == ("hold", "bgr8 given")
     gate.clear("wrist")
     assert gate.check(NOW).reaction == "none"
-
-
-def frozen_gate(*, moved_rad: float, image_changes: bool) -> FrozenGate:
-    """Return the gate of a camera after 200 ms of images while the arm moved this far."""
-    gate = FrozenGate(settings.FrozenGate(moved_rad=0.05), "wrist", WRIST)
-    for step in range(7):
-        image = np.full((8, 8, 3), step if image_changes else 7, np.uint8)
-        gate.saw(image, np.array([0.0, moved_rad * step / 6]), NOW + step * 33 * MS)
-    return gate
-
-
-def test_one_image_while_the_arm_moves_is_a_frozen_camera() -> None:
-    gate = frozen_gate(moved_rad=0.06, image_changes=False)
-    assert gate.check(NOW) == ("hold", "wrist has shown one image for 198 ms while the arm moved")
-    gate.saw(np.zeros((8, 8, 3), np.uint8), np.zeros(2), NOW + 300 * MS)
-    assert gate.check(NOW).reaction == "none"
-
-
-def test_one_image_of_an_arm_at_rest_is_no_frozen_camera() -> None:
-    assert frozen_gate(moved_rad=0.01, image_changes=False).check(NOW).reaction == "none"
-    assert frozen_gate(moved_rad=1.0, image_changes=True).check(NOW).reaction == "none"
 
 
 def test_a_policy_that_does_not_act_holds_after_its_periods() -> None:

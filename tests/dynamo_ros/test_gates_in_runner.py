@@ -12,7 +12,7 @@ import pytest
 from dynamo_policies import gates as settings
 from dynamo_policies.contract import Contract
 from dynamo_policies.gates import Gates
-from dynamo_policies.observation import Nearest, Pose
+from dynamo_policies.observation import Nearest, Pose, Target
 from dynamo_ros.core.commander import ArmCommand, StoppedError
 from dynamo_ros.core.runner import Runner, RunnerError
 from policy_fixtures import CONTRACT, READY, SECOND, Tiny, driving_to, samples_at
@@ -157,6 +157,68 @@ def test_a_joint_reading_that_can_not_be_read_holds_the_arm() -> None:
     lab.run(0.4, lambda: lab.runner.refuse("arm", "positions are not all finite"))
     assert lab.runner.stopped is not None
     assert lab.runner.stopped.kind == "unreadable"
+
+
+class Onward:
+    """Takes an action as 5 mm more along y, from wherever the arm is said to be."""
+
+    def decode(self, actions: np.ndarray, anchor: Pose) -> list[Target]:
+        ways = 0.005 * np.arange(1, len(actions) + 1)[:, None] * np.array([0.0, 1.0, 0.0])
+        return [Target(Pose(anchor.position + way, anchor.quaternion), 0.0) for way in ways]
+
+
+class FrozenLab(Lab):
+    """One whose arm moves but is said, from `frozen` on, to stand where it was."""
+
+    def __init__(self, bundle: Tiny | None = None) -> None:
+        self.frozen: np.ndarray | None = None
+        super().__init__(bundle or dataclasses.replace(driving_to(GOAL), actions=Onward()))
+
+    def feed(self) -> None:
+        joints = self.joints if self.frozen is None else self.frozen
+        for sample in samples_at(self.now, joints):
+            self.runner.push(sample)
+
+
+def test_joints_that_freeze_hold_the_arm_and_let_it_go_on_when_they_come_again() -> None:
+    lab = FrozenLab()
+    speed = steps(lab.run(1.0))[-25:].mean()
+    lab.frozen = lab.joints
+    held = lab.run(0.4)
+    assert lab.runner.gates.wants().keys() == {"frozen_joints"}
+    assert steps(held[-5:]).max() < 1e-6
+    assert steps(held).sum() < 15 * speed
+    lab.frozen = None
+    assert steps(lab.run(1.0))[-25:].mean() > speed / 2
+    assert lab.runner.stopped is None
+
+
+def test_joints_that_stay_frozen_stop_the_arm() -> None:
+    lab = FrozenLab()
+    lab.run(0.6)
+    lab.frozen = lab.joints
+    lab.run(1.0)
+    assert lab.runner.stopped is not None
+    assert lab.runner.stopped.kind == "frozen_joints"
+    assert "arm tells one position while the arm is to move" in lab.runner.stopped.text
+
+
+def test_joints_that_freeze_stop_a_person_as_well() -> None:
+    lab = FrozenLab()
+    lab.run(0.3, lambda: lab.lead_to(0.4, -0.1, 0.25))
+    lab.frozen = lab.joints
+    lab.run(1.0, lambda: lab.lead_to(0.4, -0.1, 0.25))
+    assert lab.runner.stopped is not None
+    assert lab.runner.stopped.kind == "frozen_joints"
+
+
+def test_an_arm_that_nobody_commands_to_move_may_be_said_to_stand_for_ever() -> None:
+    lab = FrozenLab(driving_to(GOAL))
+    lab.run(3.0)
+    lab.frozen = lab.joints
+    lab.run(3.0)
+    assert lab.runner.gates.trips["frozen_joints"] == 0
+    assert lab.runner.stopped is None
 
 
 def test_a_first_action_far_from_the_arm_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 
@@ -24,11 +25,12 @@ from dynamo_ros.core.rollout import PREROLL_NS, rollout
 from dynamo_ros.core.runner import Runner
 from dynamo_ros.golden_file import read_golden, write_golden
 from hand_fixtures import WANTED, all_fingers
-from policy_fixtures import CONTRACT, SECOND, IdealStation, Tiny, driving_to, samples_at
+from policy_fixtures import CONTRACT, READY, SECOND, IdealStation, Tiny, driving_to, samples_at
 from raw_faults import with_gap
 
 GOAL = (0.45, 0.05, 0.3)
 PERIOD_NS = CONTRACT.arm.period_ns
+TREMBLE_RAD = 1e-6
 SAME = {"bag": "b", "bundle": "d", "task": "put_yogurt", "latency_ms": "0", "engine": "eager"}
 
 
@@ -37,9 +39,10 @@ def runner(deployable: Tiny | None = None) -> Runner:
 
 
 def standing(seconds: float, *, without: str | None = None) -> list[Heard]:
-    """Return what comes of an arm that nobody moves."""
+    """Return what comes of an arm that nobody moves; its encoders tremble."""
     times = range(3 * SECOND, 3 * SECOND + round(seconds * SECOND), PERIOD_NS)
-    return [(time, sample) for time in times for sample in samples_at(time, without=without)]
+    places = itertools.cycle((READY, READY + TREMBLE_RAD))
+    return [(time, sample) for time in times for sample in samples_at(time, next(places), without=without)]
 
 
 class Recorded(IdealStation):

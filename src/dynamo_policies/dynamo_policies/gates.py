@@ -44,8 +44,27 @@ class FrozenGate:
     """A camera repeats one image, under new stamps, for its max_age_ms while a joint moves by `moved_rad`."""
 
     reaction: Reaction = "hold"
-    moved_rad: float = 0.05
+    # A scene that stands still gives the same image. Of the simulated kitchen's arm no joint moves as far as
+    # 0.005 rad, all others at rest, without changing what any camera sees (docs/safety.md).
+    moved_rad: float = 0.01
     stop_after_s: float | None = 1.0
+
+    def __post_init__(self) -> None:
+        check_positive("moved_rad", self.moved_rad)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenJointsGate:
+    """The arm's joints repeat one reading, bit for bit and under new stamps, while they are commanded away.
+
+    That is for the stream's max_age_ms, and a joint is commanded to move by `moved_rad`: an arm begins to
+    move some time after it is told to. The stop comes before that of `arm.tracking_stop_s`, after which the
+    arm would yield to where it is said to be.
+    """
+
+    reaction: Reaction = "hold"
+    moved_rad: float = 0.02  # at 10 rad/s² and 250 rad/s³ a joint is commanded as far within 82 ms
+    stop_after_s: float | None = 0.4
 
     def __post_init__(self) -> None:
         check_positive("moved_rad", self.moved_rad)
@@ -187,6 +206,7 @@ class Gates:
     stale: StaleGate = field(default_factory=StaleGate)
     unreadable: UnreadableGate = field(default_factory=UnreadableGate)
     frozen: FrozenGate = field(default_factory=FrozenGate)
+    frozen_joints: FrozenJointsGate = field(default_factory=FrozenJointsGate)
     non_finite: NonFiniteGate = field(default_factory=NonFiniteGate)
     plan: PlanGate = field(default_factory=PlanGate)
     clock: ClockGate = field(default_factory=ClockGate)
@@ -203,6 +223,7 @@ class Gates:
         for name in (
             "unreadable",
             "frozen",
+            "frozen_joints",
             "non_finite",
             "plan",
             "clock",

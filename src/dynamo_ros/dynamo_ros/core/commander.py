@@ -62,6 +62,11 @@ class Commander:
         return self._motion.moving
 
     @property
+    def joints(self) -> FloatArray:
+        """The joints of the last command (J,) rad, or those at which commanding began."""
+        return self._motion.joints
+
+    @property
     def rest(self) -> FloatArray:
         """Where the commanded joints come to rest, if they brake from now on, (J,) rad."""
         return self._motion.rest

@@ -7,12 +7,12 @@ from typing import Literal, NamedTuple
 
 from dynamo_policies.contract import Contract
 from dynamo_policies.gates import REACTIONS, Reaction
+from dynamo_ros.core.frozen import FrozenGate
 from dynamo_ros.core.gates import (
     CLEAR,
     ClockGate,
     DeadmanGate,
     EstopGate,
-    FrozenGate,
     Gate,
     NoveltyGate,
     PlanGate,
@@ -72,6 +72,7 @@ class GateBoard:
             **{f"stale {name}": reaction for name, reaction in its.stale.streams.items()},
             "unreadable": its.unreadable.reaction,
             "frozen": its.frozen.reaction,
+            "frozen_joints": its.frozen_joints.reaction,
             "non_finite": its.non_finite.reaction,
             "plan": its.plan.reaction,
             "clock": its.clock.reaction,
@@ -90,8 +91,13 @@ class GateBoard:
             ReportGate(its.non_finite.reaction),
         )
         self.frozen = {
-            name: FrozenGate(its.frozen, name, stream) for name, stream in contract.cameras.items()
+            name: FrozenGate(its.frozen, stream, f"{name} shows one image while the arm moves")
+            for name, stream in contract.cameras.items()
         }
+        arm = contract.arm_stream
+        self.frozen_joints = FrozenGate(
+            its.frozen_joints, contract.streams[arm], f"{arm} tells one position while the arm is to move"
+        )
         self.plan, self.clock = PlanGate(its.plan, contract.period_ns), ClockGate(its.clock)
         self.robot_state = RobotStateGate(its.robot_state, len(contract.arm.joints))
         self.deadman, self.estop = DeadmanGate(its.deadman), EstopGate(its.estop)
@@ -102,6 +108,7 @@ class GateBoard:
             _Place("unreadable", self.unreadable, "policy", its.unreadable.stop_after_s),
             *self._of_streams(contract),
             *(_Place("frozen", gate, "policy", its.frozen.stop_after_s) for gate in self.frozen.values()),
+            _Place("frozen_joints", self.frozen_joints, "arm", its.frozen_joints.stop_after_s),
             _Place("non_finite", self.non_finite, "policy", its.non_finite.stop_after_s),
             _Place("plan", self.plan, "policy", its.plan.stop_after_s),
             _Place("novelty", self.novelty, "policy", its.novelty.stop_after_s),

@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from dynamo_policies import gates as settings
 from dynamo_policies.gates import Reaction
 from dynamo_policies.streams import Stream
-
-FloatArray = npt.NDArray[np.float64]
 
 
 class Verdict(NamedTuple):
@@ -89,33 +84,6 @@ class ReportGate:
     def reset(self, _now_ns: int) -> None:
         """Forget it."""
         self._texts.clear()
-
-
-class FrozenGate:
-    """A camera shows one image while the arm moves."""
-
-    def __init__(self, its: settings.FrozenGate, name: str, stream: Stream) -> None:
-        self._its, self._name, self._max_age_ns = its, name, stream.max_age_ns
-        self._image: npt.NDArray[np.generic] | None = None
-        self._joints: FloatArray | None = None
-        self._since_ns, self._frozen = 0, ""
-
-    def saw(self, image: npt.NDArray[np.generic], joints: FloatArray, stamp_ns: int) -> None:
-        """Compare an image with the one before; `joints` (J,) rad are the arm's at the time."""
-        if self._image is None or self._joints is None or not np.array_equal(image, self._image):
-            self._image, self._joints, self._since_ns, self._frozen = image, joints, stamp_ns, ""
-            return
-        moved, for_ns = float(np.abs(joints - self._joints).max()), stamp_ns - self._since_ns
-        if moved >= self._its.moved_rad and self._max_age_ns is not None and for_ns > self._max_age_ns:
-            self._frozen = f"{self._name} has shown one image for {for_ns / 1e6:.0f} ms"
-
-    def check(self, _now_ns: int) -> Verdict:
-        """Want something until the image changes."""
-        return Verdict(self._its.reaction, f"{self._frozen} while the arm moved") if self._frozen else CLEAR
-
-    def reset(self, _now_ns: int) -> None:
-        """Compare with what comes from now on."""
-        self._image, self._frozen = None, ""
 
 
 class PlanGate:

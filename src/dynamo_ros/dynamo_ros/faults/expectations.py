@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from dynamo_policies.contract import Contract
 from dynamo_ros.faults.bench import REPORT_NS, THINK_NS
-from dynamo_ros.faults.sensors import CAMERA_LATENCY_NS
+from dynamo_ros.faults.sensors import CAMERA_LATENCY_NS, JOINTS_LATENCY_NS
 
 Answer = Literal["none", "slow", "hold", "stop", "silence", "any"]
 
@@ -63,15 +63,19 @@ def at_once(name: str, gate: str) -> Expects:
 
 
 def frozen(name: str) -> Expects:
-    """Expect the gate of a camera that repeats one image while the arm moves."""
+    """Expect the gate of a camera that repeats one image, or of the arm's joints that repeat one reading."""
 
     def expects(contract: Contract) -> Expected:
-        its, stream = contract.gates.frozen, contract.streams[name]
+        gates, stream = contract.gates, contract.streams[name]
         assert stream.max_age_ns is not None
-        # Two images tell that it is frozen, one later that it has been for long enough.
-        within_ns = stream.max_age_ns + 2 * round(1e9 / stream.rate_hz) + CAMERA_LATENCY_NS
-        waits = Waits(its.moved_rad, stream.max_age_ns)
-        return Expected(its.reaction, "frozen", within_ns, its.stop_after_s, waits)
+        camera = name in contract.cameras
+        its = gates.frozen if camera else gates.frozen_joints
+        # The first that is repeated is new itself. Another one shows that the arm has moved since.
+        period_ns = round(1e9 / stream.rate_hz)
+        shown_ns = period_ns + (CAMERA_LATENCY_NS if camera else JOINTS_LATENCY_NS)
+        waits = Waits(its.moved_rad, stream.max_age_ns - shown_ns)
+        gate = "frozen" if camera else "frozen_joints"
+        return Expected(its.reaction, gate, stream.max_age_ns + period_ns, its.stop_after_s, waits)
 
     return expects
 

@@ -72,7 +72,7 @@ def _joints(name: str, stream: Stream) -> dict[str, Fault]:
     return {
         "joints killed": Fault("no joint state comes any more", on(lambda: bad.silent), stale),
         "joints frozen": Fault(
-            "one position, new stamps", on(lambda: bad.frozen("position")), expect.anything
+            "one position, new stamps", on(lambda: bad.frozen("position")), expect.frozen(name)
         ),
         "joints' stamps frozen": Fault(
             "new positions under one stamp", on(lambda: bad.stuck_stamp(period_ms)), stale

@@ -20,7 +20,7 @@ from dynamo_ros.faults.table import Fault, faults
 BEFORE_S = 0.6  # from the beginning to the fault
 ALLOWED_S = 1.0  # how long a fault lasts of which nothing is to come
 BRAKE_S = 0.25  # more than it takes from the circle's speed; less than until holds become stops
-FREEZE_S = 0.5  # the arm needs this long to move as far as the gate of frozen images wants
+FREEZE_S = 1.0  # within this the arm has moved as far as a gate wants that waits for it
 REST_S, AFTER_S = 0.5, 1.5  # from the fault's end to the look at whether the arm stands, or moves
 LONGEST_S = 3.0  # holds that become stops later than this are not waited for
 GRANTED_PERIODS = 2
@@ -138,6 +138,8 @@ class Trial:
         """Put the fault in for a while; return since when it was there."""
         since_ns = self._bench.now_ns
         self._put.begin(self._bench)
+        if self._expected.waits is not None:
+            self._until_wanted(FREEZE_S)
         stalled_s = max(0, self._bench.stalled_until_ns - since_ns) / 1e9
         self._bench.run(stalled_s - STEP_NS / 1e9 if stalled_s else seconds)
         return since_ns
@@ -146,8 +148,14 @@ class Trial:
         its = self._expected
         if its.answer in ("none", "any", "slow"):
             return ALLOWED_S
-        waiting_s = FREEZE_S if its.waits is not None else 0.0
-        return its.within_ns / 1e9 + self._granted_s + waiting_s + BRAKE_S
+        itself_s = its.within_ns / 1e9 if its.waits is None else 0.0
+        return itself_s + self._granted_s + BRAKE_S
+
+    def _until_wanted(self, seconds: float) -> None:
+        """Let time pass until a gate wants something, but no longer than this."""
+        end_ns = self._bench.now_ns + round(seconds * 1e9)
+        while self._bench.now_ns < end_ns and not self._bench.ticks[-1].wants:
+            self._bench.run(STEP_NS / 1e9)
 
     @property
     def _granted_s(self) -> float:

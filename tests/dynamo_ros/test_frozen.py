@@ -1,0 +1,148 @@
+"""Streams that go on but tell nothing new, and arms that only begin to move late."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from dynamo_policies import gates as settings
+from dynamo_policies.contract import Contract
+from dynamo_policies.gates import Gates
+from dynamo_policies.observation import Sample
+from dynamo_policies.streams import Stream
+from dynamo_ros.core.commander import Commander
+from dynamo_ros.core.frozen import FrozenGate
+from dynamo_ros.core.gate_board import GateBoard
+from dynamo_ros.core.motion import Motion
+from dynamo_ros.core.senses import Senses
+from policy_fixtures import CONTRACT, READY, SECOND
+
+MS = 1_000_000
+NOW = 10 * SECOND
+WRIST = CONTRACT.streams["wrist"]  # at most 150 ms old
+ARM = CONTRACT.streams["arm"]  # at most 100 ms old
+ITS, JOINTS = settings.FrozenGate(), settings.FrozenJointsGate()
+IMAGE, OTHER = np.zeros((8, 8, 3), np.uint8), np.ones((8, 8, 3), np.uint8)
+
+
+def camera_gate(stream: Stream = WRIST, *, moved_rad: float) -> FrozenGate:
+    """Return the gate of a camera that shows one image twice, 33 ms apart, while a joint moves this far."""
+    gate = FrozenGate(ITS, stream, "wrist shows one image while the arm moves")
+    for step in range(2):
+        gate.saw(IMAGE, np.array([0.0, moved_rad * step]), NOW + step * 33 * MS)
+    return gate
+
+
+def joints_gate(measured: list[float], commanded: list[float]) -> FrozenGate:
+    """Return the gate of an arm after readings of a joint, 10 ms apart, and its commands then."""
+    gate = FrozenGate(JOINTS, ARM, "arm tells one position while the arm is to move")
+    for step, (one, other) in enumerate(zip(measured, commanded, strict=True)):
+        gate.saw(np.array([one, 0.0]), np.array([other, 0.0]), NOW + step * 10 * MS)
+    return gate
+
+
+def test_an_image_that_repeats_while_the_arm_moves_is_too_old_by_its_first_stamp() -> None:
+    gate = camera_gate(moved_rad=0.01)
+    assert gate.check(NOW + 150 * MS).reaction == "none"
+    assert gate.check(NOW + 151 * MS) == ("hold", "wrist shows one image while the arm moves, for 151 ms")
+    gate.saw(OTHER, np.zeros(2), NOW + 160 * MS)
+    assert gate.check(NOW + 400 * MS).reaction == "none"
+
+
+def test_one_image_of_an_arm_that_hardly_moves_is_no_frozen_camera() -> None:
+    assert camera_gate(moved_rad=0.009).check(NOW + SECOND).reaction == "none"
+
+
+def test_latency_counts_as_age_of_an_image() -> None:
+    gate = camera_gate(dataclasses.replace(WRIST, latency_ms=100.0), moved_rad=0.02)
+    assert gate.check(NOW + 51 * MS).reaction == "hold"
+
+
+def test_a_stream_that_may_be_of_any_age_is_never_frozen() -> None:
+    gate = camera_gate(dataclasses.replace(WRIST, max_age_ms=None), moved_rad=1.0)
+    assert gate.check(NOW + 9 * SECOND).reaction == "none"
+
+
+def test_frozen_gate_forgets_at_the_beginning_of_an_episode() -> None:
+    gate = camera_gate(moved_rad=0.02)
+    gate.reset(NOW + 100 * MS)
+    gate.saw(IMAGE, np.full(2, 0.5), NOW + 100 * MS)
+    assert gate.check(NOW + 240 * MS).reaction == "none"
+
+
+def test_joints_that_stand_while_they_are_commanded_away_are_frozen() -> None:
+    gate = joints_gate([0.3] * 11, [0.3 + 0.002 * step for step in range(11)])
+    assert gate.check(NOW + 100 * MS).reaction == "none"
+    verdict = gate.check(NOW + 101 * MS)
+    assert verdict == ("hold", "arm tells one position while the arm is to move, for 101 ms")
+    gate.saw(np.array([0.3, 1e-9]), np.array([0.4, 0.0]), NOW + 110 * MS)
+    assert gate.check(NOW + 110 * MS).reaction == "none"
+
+
+def test_joints_stay_frozen_where_the_command_comes_back_to_them() -> None:
+    gate = joints_gate([0.3] * 13, [0.3, 0.33] + [0.3] * 11)
+    assert gate.check(NOW + 120 * MS).reaction == "hold"
+
+
+def test_an_arm_that_stands_since_nothing_moves_its_command_is_not_frozen() -> None:
+    assert joints_gate([0.3] * 100, [0.31] * 100).check(NOW + SECOND).reaction == "none"
+
+
+def test_an_arm_that_trembles_is_not_frozen() -> None:
+    trembling = list(itertools.islice(itertools.cycle((0.3, 0.3 + 1e-12)), 100))
+    gate = joints_gate(trembling, [0.3 + 0.01 * step for step in range(100)])
+    assert gate.check(NOW + SECOND).reaction == "none"
+
+
+@pytest.mark.parametrize("dead_ms", [0, 40, 80])
+def test_an_arm_that_begins_to_move_late_is_not_frozen_at_the_hardest_start(dead_ms: int) -> None:
+    motion, gate = Motion(CONTRACT), FrozenGate(JOINTS, ARM, "")
+    motion.start(READY)
+    commanded = [motion.joints] * 100
+    goal = READY + 1.5 * np.eye(7)[0]
+    for _ in range(50):
+        motion.toward(goal)
+        commanded += [motion.joints] * 2  # each for 20 ms of readings at 100 Hz
+    for step in range(10, len(commanded)):
+        now_ns = NOW + step * 10 * MS
+        gate.saw(commanded[step - dead_ms // 10], commanded[step], now_ns)
+        assert gate.check(now_ns + 9 * MS).reaction == "none"
+    assert np.ptp(commanded, axis=0)[0] > 0.5
+
+
+def senses(contract: Contract = CONTRACT) -> tuple[Senses, GateBoard]:
+    board = GateBoard(contract)
+    return Senses(contract, board, Commander(contract)), board
+
+
+def test_an_image_is_held_against_where_the_arm_was_when_it_was_taken() -> None:
+    made, board = senses()
+    for step in range(20):  # an arm that begins to move, seen by a camera whose images take 80 ms
+        joints = READY + 0.02 * max(0, step - 15)
+        made.push(Sample("arm", NOW + step * 10 * MS, joints))
+        made.push(Sample("wrist", NOW + (step - 8) * 10 * MS, IMAGE))
+    assert board.frozen["wrist"].check(NOW + SECOND).reaction == "none"
+    for step in range(20, 30):
+        made.push(Sample("arm", NOW + step * 10 * MS, READY + 0.1))
+        made.push(Sample("wrist", NOW + (step - 8) * 10 * MS, IMAGE))
+    assert board.frozen["wrist"].check(NOW + SECOND).reaction == "hold"
+
+
+def test_frozen_gates_are_the_contracts() -> None:
+    gates = Gates(frozen_joints=settings.FrozenJointsGate(reaction="stop", moved_rad=0.1, stop_after_s=None))
+    board = GateBoard(dataclasses.replace(CONTRACT, gates=gates))
+    board.reset(NOW)
+    for step in range(2):
+        board.frozen_joints.saw(READY, READY + 0.1 * step, NOW + step * 10 * MS)
+    assert board.frozen_joints.check(NOW + 101 * MS).reaction == "stop"
+    assert (
+        "frozen_joints"
+        in GateBoard(
+            dataclasses.replace(
+                CONTRACT, gates=Gates(frozen_joints=settings.FrozenJointsGate(reaction="none"))
+            )
+        ).silent
+    )
