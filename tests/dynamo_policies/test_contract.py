@@ -9,6 +9,8 @@ import yaml
 
 from dynamo_policies.contract import Contract, ContractMismatchError, differing, load_contract, parse_contract
 from dynamo_policies.errors import ConfigError, UnknownNameError
+from dynamo_policies.hand_sink import HAND_JOINTS
+from dynamo_policies.sinks import ARM_SINKS
 from dynamo_policies.streams import JointStream
 from dynamo_policies.timing import TimingLimits
 
@@ -32,6 +34,13 @@ def test_every_contract_survives_being_written_and_read(path: Path) -> None:
     again = parse_contract(contract.to_yaml())
     assert again == contract
     assert again.hash == contract.hash
+
+
+def test_every_driver_has_a_contract_that_is_shipped() -> None:
+    robots = [load_contract(path) for path in ROBOTS.glob("*.yaml")]
+    assert {robot.arm.kind for robot in robots} == set(ARM_SINKS)
+    assert {robot.hand.kind for robot in robots if robot.hand is not None} == set(HAND_JOINTS)
+    assert {robot.name for robot in robots} == {path.stem for path in ROBOTS.glob("*.yaml")}
 
 
 def test_the_hash_follows_values_alone(contract: Contract) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +11,26 @@ pytest.importorskip("rclpy")
 
 from dynamo_policies.contract import load_contract
 from dynamo_policies.hand_sink import HAND_JOINTS, HandKind, HandSink
+from dynamo_policies.streams import JointStream
 from dynamo_ros.core.allegro import DRIVER_OF_KIND, FINGERS, HOME_RAD, hand_driver
 from dynamo_ros.core.hand_target import hand_joints
 from dynamo_ros.drivers import HAND_MESSAGES
 from fakes.allegro import FAKES, INITIAL_V4, ControllerError, WonikV4
 
-ALLEGRO = load_contract(Path(__file__).parents[2] / "config" / "robots" / "allegro_manipulation.yaml")
+ROBOTS = Path(__file__).parents[2] / "config" / "robots"
+FILES = {
+    "allegro_v4": "allegro_manipulation",
+    "allegro_v5": "xarm7_allegro_v5",
+    "allegro_dime": "xarm7_allegro_dime",
+}
+CONTRACTS = {kind: load_contract(ROBOTS / f"{file}.yaml") for kind, file in FILES.items()}
 # Home, each joint a little different, so that no two could be taken for one another.
 INDEX_FIRST = (HOME_RAD + 0.003 * np.arange(16)).round(6)
 POSTURE = {finger: INDEX_FIRST[4 * number : 4 * number + 4].tolist() for number, finger in enumerate(FINGERS)}
 
 
 def sink(kind: HandKind) -> HandSink:
-    return replace(ALLEGRO.need_hand("these tests"), kind=kind, joints=HAND_JOINTS[kind])
+    return CONTRACTS[kind].need_hand("these tests")
 
 
 def test_the_posture_tells_fingers_and_joints_apart() -> None:
@@ -34,6 +40,18 @@ def test_the_posture_tells_fingers_and_joints_apart() -> None:
 @pytest.mark.parametrize("kind", FAKES)
 def test_the_fake_has_the_driver_names(kind: HandKind) -> None:
     assert FAKES[kind].joints == HAND_JOINTS[kind] == hand_driver(DRIVER_OF_KIND[kind]).joints
+
+
+@pytest.mark.parametrize("kind", FAKES)
+def test_the_contract_hears_the_driver_and_allows_the_posture(kind: HandKind) -> None:
+    contract, driver = CONTRACTS[kind], hand_driver(DRIVER_OF_KIND[kind])
+    stream = contract.streams[contract.hand_stream or ""]
+    assert (sink(kind).kind, stream.topic) == (kind, driver.states_topic)
+    assert isinstance(stream, JointStream)
+    assert stream.joints == driver.joints == sink(kind).joints
+    posture = driver.to_driver(INDEX_FIRST)
+    assert (np.array(sink(kind).lower_rad) < posture).all()
+    assert (np.array(sink(kind).upper_rad) > posture).all()
 
 
 @pytest.mark.parametrize("kind", FAKES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from dynamo_policies.contract import Contract, load_contract, parse_contract
+from dynamo_policies.contract import Contract, load_contract
 from dynamo_policies.observation import Pose
 from dynamo_ros.core.steps import pose_way, tool_pose
 from dynamo_ros.nodes.messages import now_ns, to_joint_state, to_pose_stamped
@@ -35,25 +36,16 @@ from ros_fixtures import Ros
 
 ROBOTS = Path(__file__).parents[2] / "config" / "robots"
 FILES = ("xarm_kitchen", "xarm7_servo_j", "xarm7_ee_online", "xarm7_ee_servo", "xarm7_ee_vel")
-# Kinds that no file has: what replaces those of the velocity file.
-OTHERS = {
-    "joint_velocity": {"kind": "joint_velocity"},
-    "servo_twist": {"kind": "servo_twist", "stop": "hold"},
-    "servo_jog": {"kind": "servo_jog", "stop": "hold"},
-    "servo_jog unitless": {"kind": "servo_jog", "stop": "hold", "command_in_type": "unitless"},
-}
-OF_XARM_ALONE = ("namespace", "failure_stop_s", "duration_s")
+SLOWER = ("xarm7_joint_vel", "xarm7_servo_twist", "xarm7_servo_jog", "xarm7_servo_jog unitless")
 
 
 def contract_of(case: str) -> Contract:
-    """Return the contract of a file, or that of the velocity file with another arm."""
-    if case not in OTHERS:
-        return load_contract(ROBOTS / f"{case}.yaml")
-    plain = load_contract(ROBOTS / "xarm7_ee_vel.yaml").to_dict()
-    arm = {**plain["arm"], **OTHERS[case]}
-    for key in OF_XARM_ALONE if "servo" in case else ():
-        del arm[key]
-    return parse_contract(yaml.safe_dump({**plain, "arm": arm}, sort_keys=False))
+    """Return the contract of a file, `unitless` one for a Servo that takes shares of its scales."""
+    file, _, unitless = case.partition(" ")
+    contract = load_contract(ROBOTS / f"{file}.yaml")
+    if not unitless:
+        return contract
+    return dataclasses.replace(contract, arm=dataclasses.replace(contract.arm, command_in_type=unitless))
 
 
 def patient(contract: Contract, path: Path) -> Path:
@@ -117,9 +109,9 @@ class Bench:
         return bool(np.abs(self.arm.controller.joints - before).max() < 1e-6)
 
 
-@pytest.fixture(params=[*FILES, *(pytest.param(case, marks=pytest.mark.slow) for case in OTHERS)])
+@pytest.fixture(params=[*FILES, *(pytest.param(case, marks=pytest.mark.slow) for case in SLOWER)])
 def bench(ros: Ros, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    if "servo_" in request.param and request.param in OTHERS:
+    if "servo_" in request.param and request.param in SLOWER:
         pytest.importorskip("moveit_msgs")
     return Bench(ros, contract_of(request.param), tmp_path / "contract.yaml")
 
