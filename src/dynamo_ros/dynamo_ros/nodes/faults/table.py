@@ -10,15 +10,14 @@ from dynamo_policies.contract import Contract
 from dynamo_ros.faults import distortions as bad
 from dynamo_ros.faults import expectations as expect
 from dynamo_ros.faults.bench import REPORT_NS
-from dynamo_ros.faults.expectations import Expects
+from dynamo_ros.faults.expectations import Expects, Waits
 from dynamo_ros.nodes.faults.arm import SOUND
-from dynamo_ros.nodes.faults.bundle import HORIZON, SPEED_M_S
 from dynamo_ros.nodes.faults.rig import FLOOD, NODE, Rig
 
 Act = Callable[[Rig], object]
 
 JUMP_NS = 5_000_000_000
-MOVE_NS = 500_000_000  # until a joint has moved as far as the gate of frozen images wants
+SLOW_RAD_S = 0.1  # one joint at least goes as fast along the line
 GOES_ON, STOPPED, EITHER = ("goes on",), ("stopped",), ("goes on", "stopped")
 
 
@@ -36,7 +35,6 @@ class RosFault(NamedTuple):
     within_ns: int | None  # how long the gate itself may take; None: nobody knows when it is to begin
     lasts_s: float
     after: tuple[str, ...]  # what may be afterwards: goes on, stopped, stands, dead
-    reach_m: float | None = None  # how far the tool may come from where it was; None: anywhere
     clock: str = ""  # which process needs a clock of its own: a camera, or NODE; empty: none
 
 
@@ -59,7 +57,6 @@ def _camera(contract: Contract) -> dict[str, RosFault]:
     def says(what: str, word: str, expects: Expects, lasts_s: float = 0.4) -> RosFault:
         return _expected(contract, what, _tell(name, word), _tell(name, "sound"), expects, lasts_s)
 
-    frozen = says("one image, new stamps", "frozen", expect.frozen(name), 1.2)
     return {
         "camera killed -9": RosFault(
             "its process",
@@ -74,7 +71,7 @@ def _camera(contract: Contract) -> dict[str, RosFault]:
             answer="either", after=EITHER
         ),
         "camera silent": says("0.4 s", "silent", stale),
-        "camera frozen": frozen._replace(within_ns=(frozen.within_ns or 0) + MOVE_NS),
+        "camera frozen": says("one image, new stamps", "frozen", expect.frozen(name), 0.8),
         "camera's stamps frozen": says("new images under one stamp", "stuck", stale),
         "camera's clock ahead": says("stamps 0.2 s in the future", "ahead", expect.at_once(name, "stale")),
         "camera slow": says("2 Hz", "slow", stale),
@@ -96,10 +93,9 @@ def _joints(contract: Contract) -> dict[str, RosFault]:
 
     return {
         "joints silent": sends("0.3 s", lambda: bad.silent, stale),
-        # Each chunk begins where the joints are said to be, and no command goes beyond its end.
         "joints frozen": sends(
-            "one position, new stamps", lambda: bad.frozen("position"), expect.anything, 2.0
-        )._replace(after=EITHER, reach_m=SPEED_M_S * HORIZON * contract.period_ns / 1e9),
+            "one position, new stamps", lambda: bad.frozen("position"), expect.frozen(name), 0.45
+        ),
         "joints slow": sends("4 Hz", lambda: bad.slowed(4.0), stale, 0.4),
         "joints late": sends("0.3 s", lambda: bad.delayed(300.0), stale),
         "joints reordered": sends("overtaking by 40 ms", lambda: bad.reordered(40.0), expect.nothing, 1.0),
@@ -198,7 +194,13 @@ def _expected(
     if found is None:
         return RosFault(what, begin, end, "", None, lasts_s, ())
     after = STOPPED if found.answer == "stop" else GOES_ON
-    return RosFault(what, begin, end, found.answer, found.within_ns, lasts_s, after)
+    within_ns = found.within_ns + _waiting_ns(found.waits)
+    return RosFault(what, begin, end, found.answer, within_ns, lasts_s, after)
+
+
+def _waiting_ns(waits: Waits | None) -> int:
+    """Return how long a gate waits besides until the arm has moved."""
+    return 0 if waits is None else max(0, round(waits.moved_rad / SLOW_RAD_S * 1e9) - waits.besides_ns)
 
 
 def _tell(name: str, word: str) -> Act:

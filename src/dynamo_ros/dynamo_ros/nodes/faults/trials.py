@@ -60,7 +60,6 @@ def try_on(rig: Rig, name: str, fault: RosFault) -> Row:
     problems = [
         *_problems(fault, seen, after),
         *lateness(rig.contract, fault, safe_ns, rest_ns),
-        *_too_far(fault, _places(rig.contract, [one for one in sent if since_ns < one.at_ns <= until_ns])),
     ]
     if broken := violations(rig.contract, sent):
         problems.append(f"broke the limits of {', '.join(broken)}")
@@ -176,12 +175,6 @@ def _bound_ns(contract: Contract, fault: RosFault) -> int | None:
     if fault.answer in ("any", "none") or fault.within_ns is None:
         return None
     return fault.within_ns + GRANTED_PERIODS * contract.arm.period_ns
-
-
-def _too_far(fault: RosFault, way: FloatArray) -> Iterator[str]:
-    far_m = float(np.linalg.norm(way - way[:1], axis=1).max(initial=0.0))
-    if fault.reach_m is not None and far_m > fault.reach_m:
-        yield f"went {1e3 * far_m:.0f} mm where {1e3 * fault.reach_m:.0f} mm are possible"
 
 
 def _places(contract: Contract, sent: Sequence[Sent]) -> FloatArray:
