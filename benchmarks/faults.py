@@ -118,12 +118,13 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 def measure_again(arguments: argparse.Namespace, contract: Contract, until_s: float) -> dict[str, Any]:
     """Return all figures of the file of before, with those faults over ROS measured anew that are named."""
     before = json.loads(arguments.json.read_text())
-    ros_names(contract)
+    possible = ros_names(contract)
     found: dict[str, list[Row]] = {name: [] for name in arguments.only}
     over_ros(contract, found, arguments.repeat, until_s)
     anew = {name: worst_of(name, same) for name, same in found.items()}
     there = {row.name: row for row in rows_of(before["ros"])} | anew
-    result: dict[str, Any] = before | summary(rows_of(before["simulated"]), list(there.values()))
+    ordered = [there[name] for name in possible if name in there]
+    result: dict[str, Any] = before | summary(rows_of(before["simulated"]), ordered)
     arguments.json.write_text(json.dumps(result, indent=2) + "\n")
     return result
 
