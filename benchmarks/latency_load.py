@@ -69,7 +69,10 @@ def write_bundle(folder: Path, robot: Contract, *, horizon: int = 10) -> Path:
 
 
 def publish_camera(topic: str) -> None:
-    """Publish images on `topic` until stdin ends, stamped as they are sent."""
+    """Publish images on `topic` until stdin ends, stamped with the moment at which each is due to be sent.
+
+    As a camera's driver has it, the image lies ready by then.
+    """
     import rclpy
     from rclpy.qos import QoSProfile
     from sensor_msgs.msg import Image
@@ -82,12 +85,12 @@ def publish_camera(topic: str) -> None:
     source = Source(topic, "sensor_msgs/msg/Image", CAMERA_HZ)
     # A camera that shows the same all the time counts as frozen.
     payloads = [Payload(source, seed=seed) for seed in range(3)]
-    number, due = 0, time.monotonic()
+    number, due_ns = 0, time.time_ns()
     while not ended.is_set():
-        number += 1
-        publisher.publish(payloads[number % len(payloads)].numbered(number, time.time_ns()))
-        due += 1.0 / CAMERA_HZ
-        time.sleep(max(0.0, due - time.monotonic()))
+        number, due_ns = number + 1, max(due_ns + round(1e9 / CAMERA_HZ), time.time_ns())
+        image = payloads[number % len(payloads)].numbered(number, due_ns)
+        time.sleep(max(0, due_ns - time.time_ns()) / 1e9)
+        publisher.publish(image)
     node.destroy_node()
     rclpy.shutdown()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -51,7 +52,9 @@ class FakeBus:
 
     def publisher(self, kind: type, topic: str) -> Callable[[Any], None]:
         self.kinds[topic] = kind
-        return self.published.setdefault(topic, []).append
+        published = self.published.setdefault(topic, [])
+        # As a real one, it keeps nothing that changes when the message is used again.
+        return lambda message: published.append(copy.deepcopy(message))
 
     def subscribe(self, kind: type, topic: str, heard: Callable[[Any], None]) -> None:
         self.kinds[topic], self.heard[topic] = kind, heard

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import daqp
@@ -57,6 +58,7 @@ class InverseKinematics:
         self._model = _kinematic_model(links, contract.tool_offset_m)
         self._model.jnt_range[:, 0] = np.maximum(self._model.jnt_range[:, 0], arm.lower_rad)
         self._model.jnt_range[:, 1] = np.minimum(self._model.jnt_range[:, 1], arm.upper_rad)
+        self._lower, self._upper = self._model.jnt_range[:, 0].copy(), self._model.jnt_range[:, 1].copy()
         self._slack_rad = arm.first_target_within_rad
         self._configuration = mink.Configuration(self._model)
         self._site = self._model.site(TOOL_SITE).id
@@ -67,8 +69,7 @@ class InverseKinematics:
             orientation_cost=ORIENTATION_COST,
             lm_damping=FRAME_DAMPING,
         )
-        self._posture = mink.PostureTask(self._model, cost=POSTURE_COST)
-        self._posture.set_target(np.asarray(NOMINAL_RAD[contract.kinematics]))
+        self._nominal = np.asarray(NOMINAL_RAD[contract.kinematics])
         self._velocity = np.asarray(arm.velocity_rad_s)
         self._kinds = np.zeros(len(links.joints), np.intc)  # of limits: all may be met with inequality
         self.reset(NOMINAL_RAD[contract.kinematics])
@@ -90,7 +91,7 @@ class InverseKinematics:
         Raises IkError when a joint is further outside than a first target may lie from the arm.
         """
         q = np.asarray(positions, dtype=np.float64)
-        inside = np.clip(q, self._model.jnt_range[:, 0], self._model.jnt_range[:, 1])
+        inside = np.clip(q, self._lower, self._upper)
         worst = int(np.argmax(np.abs(q - inside)))
         if abs(q[worst] - inside[worst]) > self._slack_rad:
             name, (low, high) = self._model.joint(worst).name, self._model.jnt_range[worst]
@@ -103,32 +104,31 @@ class InverseKinematics:
         Raises IkError where no step is found, and stays.
         """
         self._tool.set_target(_transform(pose))
-        self._posture.gain = 1.0 - float(np.exp(-POSTURE_RATE * dt_s))
         change, status = self._least_squares(dt_s)
         if status <= 0:
             raise IkError(f"no joint step towards {pose} was found from {self.positions.tolist()}")
         if not np.isfinite(change).all():
             raise IkError(f"inverse kinematics gave the joint step {change.tolist()} towards {pose}")
-        inside = np.clip(
-            self._configuration.q + change, self._model.jnt_range[:, 0], self._model.jnt_range[:, 1]
-        )
+        inside: FloatArray = np.clip(self._configuration.q + change, self._lower, self._upper)
         self._configuration.update(inside)
-        return self.positions
+        return inside
 
     def _least_squares(self, dt_s: float) -> tuple[FloatArray, int]:
         """Return the change of the joints (J,) rad that suits the tasks best, and daqp's status.
 
-        That is mink's problem with its configuration and velocity limits. Since those concern single joints
-        they are given as bounds, which takes half the time.
+        That is mink's problem for its frame task and its posture task, with its configuration and velocity
+        limits. Since limits and posture concern single joints, those are bounds and these numbers of the
+        diagonal, which takes half the time.
         """
-        tasks = [task.compute_qp_residual(self._configuration) for task in (self._tool, self._posture)]
-        rows, wanted = np.vstack([one[0] for one in tasks]), np.concatenate([one[1] for one in tasks])
-        quadratic = rows.T @ rows
-        quadratic.flat[:: len(quadratic) + 1] += DAMPING + sum(one[2] for one in tasks)
+        rows, wanted, damping = self._tool.compute_qp_residual(self._configuration)
         q, most = self._configuration.q, self._velocity * dt_s
-        upper = np.minimum(LIMIT_GAIN * (self._model.jnt_range[:, 1] - q), most)
-        lower = np.maximum(LIMIT_GAIN * (self._model.jnt_range[:, 0] - q), -most)
-        change, _, status, _ = daqp.solve(quadratic, -wanted @ rows, rows[:0], upper, lower, self._kinds)
+        homeward = -math.expm1(-POSTURE_RATE * dt_s) * (self._nominal - q)
+        quadratic = rows.T @ rows
+        quadratic.flat[:: len(quadratic) + 1] += DAMPING + damping + POSTURE_COST**2
+        linear = -(wanted @ rows) - POSTURE_COST**2 * homeward
+        upper = np.minimum(LIMIT_GAIN * (self._upper - q), most)
+        lower = np.maximum(LIMIT_GAIN * (self._lower - q), -most)
+        change, _, status, _ = daqp.solve(quadratic, linear, rows[:0], upper, lower, self._kinds)
         return change, int(status)
 
 
@@ -158,6 +158,5 @@ def _kinematic_model(links: Chain, tool_offset_m: float) -> mujoco.MjModel:
 
 
 def _transform(pose: Pose) -> mink.SE3:
-    return mink.SE3.from_rotation_and_translation(
-        mink.SO3(np.asarray(pose.quaternion)[[3, 0, 1, 2]]), np.asarray(pose.position)
-    )
+    x, y, z, w = pose.quaternion.tolist()
+    return mink.SE3(np.array([w, x, y, z, *pose.position.tolist()]))

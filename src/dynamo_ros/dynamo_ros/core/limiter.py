@@ -21,8 +21,9 @@ SPEED_TOLERANCE = 0.1
 
 def is_finite(target: Target) -> bool:
     """Return whether every number of `target` is finite and its quaternion can be normalised."""
-    values = [*target.pose.position, *target.pose.quaternion, target.gripper]
-    return all(map(math.isfinite, values)) and math.hypot(*target.pose.quaternion) > 1e-6
+    position, quaternion = np.asarray(target.pose.position), np.asarray(target.pose.quaternion)
+    values = [*position.tolist(), *quaternion.tolist(), float(target.gripper)]
+    return all(map(math.isfinite, values)) and math.hypot(*quaternion.tolist()) > 1e-6
 
 
 class Limiter:

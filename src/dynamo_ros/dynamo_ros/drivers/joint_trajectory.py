@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -24,7 +25,9 @@ class TrajectoryDriver:
 
     def __init__(self, bus: Bus, contract: Contract) -> None:
         arm = of_kind(contract.arm, TrajectoryArm, "a trajectory driver")
-        self._arm, self._publish = arm, bus.publisher(JointTrajectory, arm.topic)
+        self._publish = bus.publisher(JointTrajectory, arm.topic)
+        # One message for all commands: to make it takes half as long as to send it.
+        self._message = joint_trajectory(arm, [0.0] * len(arm.joints))
 
     def prepare(self, now_ns: int) -> None:
         """Do nothing: ros2_control prepares the arm."""
@@ -42,7 +45,8 @@ class TrajectoryDriver:
 
     def send(self, command: ArmCommand, stamp_ns: int) -> None:  # noqa: ARG002  # as other drivers'
         """Publish the command."""
-        self._publish(joint_trajectory(self._arm, command.joints))
+        self._message.points[0].positions = array("d", command.joints.tolist())
+        self._publish(self._message)
 
     def release(self) -> None:
         """Do nothing: the last command was a hold."""
