@@ -22,10 +22,11 @@ def figures(heard: Heard, robot: Contract) -> dict[str, Any]:
 
     Overhead of a plan: transport + queue + decode of the image that took longest, + align + handoff + shape,
     + what the ticks that took the observation and the plan were late, + from the latter's beginning until its
-    command is sent (`out`: blending, limits, inverse kinematics, publishing) + delivery. Each is measured
-    by itself, although transport and decode lie within the `settle_ms` that the node waits anyway;
-    `after_settling` is the overhead without these. What is left of the time from capture to the controller is
-    the networks' compute and `wait`: for the policy's tick, `settle_ms`, and the next tick of the commands.
+    command is sent (`out`: blending, limits, inverse kinematics, publishing). `delivered` has the way to the
+    controller's process as well. Each is measured by itself, although transport and decode lie within the
+    `settle_ms` that the node waits anyway; `after_settling` is the overhead without these. What is left of
+    the time from capture to the controller is delivery, the networks' compute and `wait`: for the policy's
+    tick, `settle_ms`, and the next tick of the commands.
     """
     since_ns = heard.arrivals[0].sent_ns + int(WARM_UP_S * 1e9)
     arrivals = [one for one in heard.arrivals if one.sent_ns >= since_ns]
@@ -69,11 +70,9 @@ def _row(plan: PlanTimes, arrivals: Sequence[Arrival]) -> dict[str, float] | Non
         return None
     arrival = arrivals[first]
     ms = plan.stages_ms
-    out = {
-        "out": (arrival.sent_ns - plan.accepted_ns) / 1e6,
-        "delivery": (arrival.received_ns - arrival.sent_ns) / 1e6,
-    }
-    parts = {name: ms.get(name, 0.0) for name in (*ARRIVING, *GOING_ON)} | out
+    delivery = (arrival.received_ns - arrival.sent_ns) / 1e6
+    parts = {name: ms.get(name, 0.0) for name in (*ARRIVING, *GOING_ON)}
+    parts["out"] = (arrival.sent_ns - plan.accepted_ns) / 1e6
     overhead, compute = sum(parts.values()), sum(ms[name] for name in COMPUTE)
     total = (arrival.received_ns - plan.captured_ns) / 1e6
     return {
@@ -81,9 +80,11 @@ def _row(plan: PlanTimes, arrivals: Sequence[Arrival]) -> dict[str, float] | Non
         **parts,
         "compute": compute,
         "overhead": overhead,
+        "delivery": delivery,
+        "delivered": overhead + delivery,
         "after_settling": overhead - sum(parts[name] for name in ARRIVING),
         "total": total,
-        "wait": total - compute - overhead,
+        "wait": total - compute - overhead - delivery,
     }
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -236,6 +237,7 @@ def main() -> None:
         "seconds": round(time.monotonic() - begun, 1),
         "jobs": given.jobs,
         "seed": given.seed,
+        "command": " ".join(["python", "benchmarks/limiter_fuzz.py", *sys.argv[1:]]),
         "commands_per_sequence": STEPS,
         **kinds,
     }
