@@ -19,6 +19,7 @@ from trajectory_msgs.msg import JointTrajectory
 from dynamo_policies.contract import Contract
 from dynamo_policies.gates import FirstAction, RobotStateGate
 from dynamo_policies.limits import Limit
+from dynamo_policies.timing import TimingLimits
 
 READY = [0.0, -0.45, 0.0, 0.9, 0.0, 1.35, 0.0]
 
@@ -47,7 +48,8 @@ def write_patient(contract: Contract, path: Path) -> Contract:
     }
     hand = None if contract.hand is None else dataclasses.replace(contract.hand, stale_stop_s=PATIENCE_S)
     quality = dataclasses.replace(contract.quality, rate=SLOW, offset_ms=LATE)
-    patient = dataclasses.replace(contract, arm=arm, hand=hand, gates=gates, streams=streams, quality=quality)
+    parts = {"gates": gates, "streams": streams, "quality": quality, "timing": TimingLimits()}
+    patient = dataclasses.replace(contract, arm=arm, hand=hand, **parts)
     path.write_text(patient.to_yaml())
     return patient
 

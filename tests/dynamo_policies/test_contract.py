@@ -43,6 +43,18 @@ def test_every_driver_has_a_contract_that_is_shipped() -> None:
     assert {robot.name for robot in robots} == {path.stem for path in ROBOTS.glob("*.yaml")}
 
 
+@pytest.mark.parametrize("path", sorted(ROBOTS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_contract_states_a_budget_that_one_missing_plan_does_not_break(path: Path) -> None:
+    contract = load_contract(path)
+    image_ns = max(round(1e9 / stream.rate_hz) for stream in contract.cameras.values())
+    # A plan is commanded from the command after its observation on, until the plan after the missing one.
+    wait_ns = -(-contract.settle_ns // contract.arm.period_ns) * contract.arm.period_ns
+    steady_ns = image_ns + wait_ns + contract.period_ns
+    assert contract.timing.capture_to_command_ms is not None
+    assert steady_ns + contract.period_ns < contract.budget_ns
+    assert contract.budget_ns < contract.gates.plan.periods * contract.period_ns
+
+
 def test_the_hash_follows_values_alone(contract: Contract) -> None:
     text = (ROBOTS / "xarm_kitchen.yaml").read_text()
     loaded = yaml.safe_load(text)
@@ -136,7 +148,8 @@ def test_an_unknown_task_names_the_known_ones(contract: Contract) -> None:
 
 
 def test_the_budget_of_a_command_is_the_contracts_or_what_the_plan_gate_waits(contract: Contract) -> None:
-    assert contract.budget_ns == contract.gates.plan.periods * contract.period_ns
+    silent = replace(contract, timing=TimingLimits())
+    assert silent.budget_ns == contract.gates.plan.periods * contract.period_ns
     given = replace(contract, timing=TimingLimits(capture_to_command_ms=80.0))
     assert given.budget_ns == 80_000_000
     assert given.hash == contract.hash

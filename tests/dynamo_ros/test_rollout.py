@@ -44,11 +44,18 @@ def test_same_seed_gives_the_same_commands_and_another_seed_others() -> None:
 
 
 def test_latency_skips_ticks_and_delays_success() -> None:
-    quick, slow = attempt(), attempt(latency_s=0.35)
+    quick, slow = attempt(), attempt(latency_s=0.15)
     assert quick.skipped == 0
     assert slow.skipped > 0
     assert slow.success
     assert slow.seconds > quick.seconds
+
+
+def test_policy_that_thinks_longer_than_the_budget_allows_moves_nothing() -> None:
+    assert CONTRACT.budget_ns < 350_000_000
+    result = attempt(latency_s=0.35)
+    assert result.reason.startswith("stopped: the policy has not acted for")
+    assert np.ptp(result.commands, axis=0).max() < 1e-9
 
 
 def test_stop_ends_the_attempt_with_its_reason() -> None:
