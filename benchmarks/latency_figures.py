@@ -21,12 +21,12 @@ def figures(heard: Heard, robot: Contract) -> dict[str, Any]:
     """Return the figures of a run, without its first seconds.
 
     Overhead of a plan: transport + queue + decode of the image that took longest, + align + handoff + shape,
-    + what the ticks that took the observation and the plan were late, + from the latter's beginning until its
-    command is sent (`out`: blending, limits, inverse kinematics, publishing). `delivered` has the way to the
-    controller's process as well. Each is measured by itself, although transport and decode lie within the
-    `settle_ms` that the node waits anyway; `after_settling` is the overhead without these. What is left of
-    the time from capture to the controller is delivery, the networks' compute and `wait`: for the policy's
-    tick, `settle_ms`, and the next tick of the commands.
+    + what the ticks that took the observation and the plan were late, with their taking of what had come,
+    + from the latter's beginning until its command is sent (`out`: blending, limits, inverse kinematics,
+    publishing). `delivered` has the way to the controller's process as well. Each is measured by itself,
+    although transport and decode lie within the `settle_ms` that the node waits anyway; `after_settling` is
+    the overhead without these. What is left of the time from capture to the controller is delivery, the
+    networks' compute and `wait`: for the policy's tick, `settle_ms`, and the next tick of the commands.
     """
     since_ns = heard.arrivals[0].sent_ns + int(WARM_UP_S * 1e9)
     arrivals = [one for one in heard.arrivals if one.sent_ns >= since_ns]

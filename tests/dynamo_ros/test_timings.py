@@ -75,15 +75,15 @@ def test_what_nobody_takes_is_bounded() -> None:
 
 
 def test_late_ticks_are_told_to_the_plan_that_waited_for_them() -> None:
-    times = iter([0, 10 * MS, 23 * MS, 23 * MS, 30 * MS, 42 * MS])
+    times = iter([0, 10 * MS, 24 * MS, 24 * MS, 30 * MS, 43 * MS])
     timings = Timings(times.__next__)
-    for _ in range(3):
-        timings.tick(10 * MS)
-    timings.begin(100, 200)  # at the third tick, 3 ms late
-    timings.tick(10 * MS)
-    timings.tick(10 * MS)
-    timings.accept(100, 300)  # at the fifth, 2 ms late
+    for begun_ms in (0, 10, 23):
+        timings.tick(10 * MS, begun_ms * MS)
+    timings.begin(100, 200)  # at the third tick, which came 3 ms late and took 1 ms to take what had come
+    timings.tick(10 * MS, 30 * MS)
+    timings.tick(10 * MS, 42 * MS)
+    timings.accept(100, 300)  # at the fifth, 2 and 1 ms
     timings.add("publish", 1)
     (record,) = timings.take_records()
-    assert record.stages_ns["late"] == 5 * MS
+    assert record.stages_ns["late"] == 7 * MS
     assert timings.summary()["jitter"].samples == 4

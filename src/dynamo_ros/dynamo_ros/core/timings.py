@@ -136,14 +136,17 @@ class Timings:
         if self._open is not None and "handoff" not in self._open.stages_ns:
             self.add("handoff", self._clock_ns() - self._open.observed_clock_ns)
 
-    def tick(self, period_ns: int) -> None:
-        """Note a tick of the commands, which should come each `period_ns`."""
-        now_ns = self._clock_ns()
+    def tick(self, period_ns: int, begun_ns: int) -> None:
+        """Note a tick of the commands that began at `begun_ns`; one should begin each `period_ns`.
+
+        What it has done since then, taking what came, makes it late as well.
+        """
+        self._late_ns = self._clock_ns() - begun_ns
         if self._ticked_ns is not None:
-            off_ns = now_ns - self._ticked_ns - period_ns
+            off_ns = begun_ns - self._ticked_ns - period_ns
             self.count("jitter", abs(off_ns))
-            self._late_ns = max(off_ns, 0)
-        self._ticked_ns = now_ns
+            self._late_ns += max(off_ns, 0)
+        self._ticked_ns = begun_ns
 
     def pause(self) -> None:
         """Note that no ticks are due until the next one."""

@@ -140,10 +140,11 @@ class InferenceNode(ManagedNode):
 
     def _tick(self) -> None:
         assert self._runner is not None
+        begun_ns = time.perf_counter_ns()
         self._parts.streams.hand_on()
         stamp_ns = self._clocks.look()
         if not self._clocks.simulated:
-            self._compare_clocks(self._runner)
+            self._compare_clocks(self._runner, begun_ns)
         if self._runner.running and (rival := self._episode_start.rival):
             self._runner.stop(rival, kind="authority")
         if self._shadow:
@@ -164,11 +165,11 @@ class InferenceNode(ManagedNode):
         self._authority.tell(self._runner.last_holder if braking else self._episode_start.holder)
         self._health.tell_stop(self._runner.stopped)
 
-    def _compare_clocks(self, runner: Runner) -> None:
+    def _compare_clocks(self, runner: Runner, begun_ns: int) -> None:
         """Tell the runner the time by both clocks; stop where this process stood still for too long."""
         steady_ns = self._clocks.steady_ns
         runner.compare_clocks(self._clocks.stamp_ns, steady_ns)
-        runner.timings.tick(runner.contract.arm.period_ns)
+        runner.timings.tick(runner.contract.arm.period_ns, begun_ns)
         stood_s = (steady_ns - max(self._ticked_ns, self._episode_start.begun_ns)) / 1e9
         self._ticked_ns = steady_ns
         if runner.running and stood_s > runner.contract.arm.stale_stop_s:
