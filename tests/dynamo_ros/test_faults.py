@@ -16,6 +16,7 @@ from dynamo_policies.gates import NonFiniteGate, StaleGate
 from dynamo_ros.faults import distortions as bad
 from dynamo_ros.faults.bench import Bench, Tick
 from dynamo_ros.faults.circling import Circling
+from dynamo_ros.faults.injections import freeze
 from dynamo_ros.faults.judge import safety, violations
 from dynamo_ros.faults.sensors import header
 from dynamo_ros.faults.table import faults
@@ -121,6 +122,17 @@ def test_late_message_is_overtaken_on_its_line() -> None:
     assert line.carry("third", 66) == ["second", "third"]
     line.distort = bad.silent
     assert line.carry("fourth", 100) == ["first"]
+
+
+def test_frozen_sensor_repeats_what_it_told_last_under_new_stamps() -> None:
+    bench = Bench(Circling(CONTRACT), CONTRACT)
+    bench.run(0.2)
+    sensor = bench.sensors["fixed"]
+    before = sensor.last.data
+    freeze("fixed", "data").begin(bench)
+    bench.run(0.1)
+    assert sensor.last.data == before
+    assert sensor.last.header.stamp.nanosec > 200_000_000
 
 
 def test_stuck_stamp_is_that_of_the_message_before() -> None:

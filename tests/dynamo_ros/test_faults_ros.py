@@ -192,6 +192,7 @@ def rigged(ros_domain: int, patient: Contract, tmp_path_factory: pytest.TempPath
     ("name", "seen", "afterwards"),
     [
         ("camera frozen", "hold", ("goes", "stopped")),
+        ("joints frozen", "hold, then frozen_joints", ("stopped",)),
         ("policy not a number", "stop non_finite", ("stopped",)),
         ("deadman released", "hold", ("goes",)),
         ("node stopped 2 s", "silence", ("goes", "stopped")),

@@ -38,7 +38,7 @@ def camera_gate(stream: Stream = WRIST, *, moved_rad: float) -> FrozenGate:
 
 def joints_gate(measured: list[float], commanded: list[float]) -> FrozenGate:
     """Return the gate of an arm after readings of a joint, 10 ms apart, and its commands then."""
-    gate = FrozenGate(JOINTS, ARM, "arm tells one position while the arm is to move")
+    gate = FrozenGate(JOINTS, ARM, "arm tells one position while the arm is to move", lag_ms=JOINTS.lag_ms)
     for step, (one, other) in enumerate(zip(measured, commanded, strict=True)):
         gate.saw(np.array([one, 0.0]), np.array([other, 0.0]), NOW + step * 10 * MS)
     return gate
@@ -74,7 +74,7 @@ def test_frozen_gate_forgets_at_the_beginning_of_an_episode() -> None:
 
 
 def test_joints_that_stand_while_they_are_commanded_away_are_frozen() -> None:
-    gate = joints_gate([0.3] * 11, [0.3 + 0.002 * step for step in range(11)])
+    gate = joints_gate([0.3] * 11, [0.3 + 0.001 * step for step in range(11)])
     assert gate.check(NOW + 100 * MS).reaction == "none"
     verdict = gate.check(NOW + 101 * MS)
     assert verdict == ("hold", "arm tells one position while the arm is to move, for 101 ms")
@@ -83,8 +83,19 @@ def test_joints_that_stand_while_they_are_commanded_away_are_frozen() -> None:
 
 
 def test_joints_stay_frozen_where_the_command_comes_back_to_them() -> None:
-    gate = joints_gate([0.3] * 13, [0.3, 0.33] + [0.3] * 11)
-    assert gate.check(NOW + 120 * MS).reaction == "hold"
+    gate = joints_gate([0.3] * 22, [0.3, 0.33] + [0.3] * 20)
+    assert gate.check(NOW + 210 * MS).reaction == "hold"
+
+
+def test_joints_may_stand_as_long_as_an_arm_lags_behind_its_command() -> None:
+    assert joints_gate([0.3] * 20, [0.3] * 12 + [0.4] * 8).check(NOW + 190 * MS).reaction == "none"
+    assert joints_gate([0.3] * 21, [0.3] * 12 + [0.4] * 9).check(NOW + 200 * MS).reaction == "hold"
+
+
+def test_an_arm_that_comes_to_rest_after_its_command_is_not_frozen() -> None:
+    commanded = [0.3 + 0.02 * min(step, 10) for step in range(40)]
+    measured = [0.3] * 8 + commanded[:-8]
+    assert joints_gate(measured, commanded).check(NOW + 390 * MS).reaction == "none"
 
 
 def test_an_arm_that_stands_since_nothing_moves_its_command_is_not_frozen() -> None:
@@ -99,7 +110,7 @@ def test_an_arm_that_trembles_is_not_frozen() -> None:
 
 @pytest.mark.parametrize("dead_ms", [0, 40, 80])
 def test_an_arm_that_begins_to_move_late_is_not_frozen_at_the_hardest_start(dead_ms: int) -> None:
-    motion, gate = Motion(CONTRACT), FrozenGate(JOINTS, ARM, "")
+    motion, gate = Motion(CONTRACT), FrozenGate(JOINTS, ARM, "", lag_ms=JOINTS.lag_ms)
     motion.start(READY)
     commanded = [motion.joints] * 100
     goal = READY + 1.5 * np.eye(7)[0]
@@ -132,10 +143,10 @@ def test_an_image_is_held_against_where_the_arm_was_when_it_was_taken() -> None:
 
 
 def test_frozen_gates_are_the_contracts() -> None:
-    gates = Gates(frozen_joints=settings.FrozenJointsGate(reaction="stop", moved_rad=0.1, stop_after_s=None))
+    gates = Gates(frozen_joints=settings.FrozenJointsGate(reaction="stop", moved_rad=0.1, lag_ms=5.0))
     board = GateBoard(dataclasses.replace(CONTRACT, gates=gates))
     board.reset(NOW)
-    for step in range(2):
+    for step in range(3):
         board.frozen_joints.saw(READY, READY + 0.1 * step, NOW + step * 10 * MS)
     assert board.frozen_joints.check(NOW + 101 * MS).reaction == "stop"
     assert (

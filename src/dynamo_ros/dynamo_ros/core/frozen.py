@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,24 +17,35 @@ FloatArray = npt.NDArray[np.float64]
 class FrozenGate:
     """One value comes again and again, for longer than the stream may be old, while the arm moves.
 
-    A repeated value is as old as the first of its stamps. `text` says what is seen then.
+    A repeated value is as old as the first of its stamps. `text` says what is seen then. What moves the arm
+    shows in the stream within `lag_ms`; motion counts from when the value came until so long ago.
     """
 
     def __init__(
-        self, its: settings.FrozenGate | settings.FrozenJointsGate, stream: Stream, text: str
+        self,
+        its: settings.FrozenGate | settings.FrozenJointsGate,
+        stream: Stream,
+        text: str,
+        *,
+        lag_ms: float = 0.0,
     ) -> None:
-        self._its, self._text = its, text
+        self._its, self._text, self._lag_ns = its, text, int(lag_ms * 1e6)
         self._max_age_ns, self._latency_ns = stream.max_age_ns, stream.latency_ns
         self._value: npt.NDArray[np.generic] | None = None
-        self._joints: FloatArray = np.zeros(0)
+        self._way: deque[tuple[int, FloatArray]] = deque()  # from so long ago on
+        self._start: FloatArray = np.zeros(0)
         self._since_ns, self._moved = 0, False
 
     def saw(self, value: npt.NDArray[np.generic], joints: FloatArray, stamp_ns: int) -> None:
         """Compare `value` with the one before; `joints` (J,) rad tell where the arm is, or is to be."""
         if self._value is None or not np.array_equal(value, self._value):
-            self._value, self._joints, self._since_ns, self._moved = value, joints, stamp_ns, False
-        elif not self._moved:
-            self._moved = bool(np.abs(joints - self._joints).max() >= self._its.moved_rad)
+            self._value, self._start, self._since_ns, self._moved = value, joints, stamp_ns, False
+            self._way.clear()
+        if not self._moved:
+            self._way.append((stamp_ns, joints))
+            while len(self._way) > 1 and self._way[1][0] <= stamp_ns - self._lag_ns:
+                self._way.popleft()
+            self._moved = bool(np.abs(self._way[0][1] - self._start).max() >= self._its.moved_rad)
 
     def check(self, now_ns: int) -> Verdict:
         """Want something until the value changes."""

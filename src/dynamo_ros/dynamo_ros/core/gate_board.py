@@ -96,7 +96,10 @@ class GateBoard:
         }
         arm = contract.arm_stream
         self.frozen_joints = FrozenGate(
-            its.frozen_joints, contract.streams[arm], f"{arm} tells one position while the arm is to move"
+            its.frozen_joints,
+            contract.streams[arm],
+            f"{arm} tells one position while the arm is to move",
+            lag_ms=its.frozen_joints.lag_ms,
         )
         self.plan, self.clock = PlanGate(its.plan, contract.period_ns), ClockGate(its.clock)
         self.robot_state = RobotStateGate(its.robot_state, len(contract.arm.joints))

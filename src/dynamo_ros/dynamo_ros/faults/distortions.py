@@ -19,15 +19,20 @@ Distortion = Callable[[Any, int], Arrivals]
 
 
 class Line:
-    """Carries messages from a sensor to whoever listens; `distort` is what happens to them on the way."""
+    """Carries messages from a sensor to whoever listens; `distort` is what happens to them on the way.
+
+    `last` is the newest message, as it arrived or was to arrive; None before the first.
+    """
 
     def __init__(self) -> None:
         self.distort: Distortion = faithful
+        self.last: Any = None
         self._waiting: list[tuple[int, int, Any]] = []
         self._order = itertools.count()
 
     def carry(self, message: Any, now_ns: int) -> list[Any]:
         """Take a message, and return what has come through by now."""
+        self.last = message
         for late_ns, one in self.distort(message, now_ns):
             heapq.heappush(self._waiting, (now_ns + late_ns, next(self._order), one))
         through = []
@@ -72,17 +77,9 @@ def reordered(within_ms: float) -> Distortion:
     return lambda message, _now_ns: [(round(chance.uniform(0.0, within_ms) * MS), message)]
 
 
-def frozen(field: str) -> Distortion:
-    """Let every message hold the `data` or the `position` of the first, under its own stamp."""
-    kept: list[Any] = []
-
-    def freeze(message: Any, _now_ns: int) -> Arrivals:
-        kept.append(getattr(message, field))
-        setattr(message, field, kept[0])
-        del kept[1:]
-        return [(0, message)]
-
-    return freeze
+def frozen(field: str, last: Any) -> Distortion:
+    """Let every message hold the `data` or the `position` of the `last` one, under its own stamp."""
+    return changed(**{field: getattr(last, field)})
 
 
 def stuck_stamp(period_ms: float) -> Distortion:

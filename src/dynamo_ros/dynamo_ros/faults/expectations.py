@@ -68,14 +68,16 @@ def frozen(name: str) -> Expects:
     def expects(contract: Contract) -> Expected:
         gates, stream = contract.gates, contract.streams[name]
         assert stream.max_age_ns is not None
-        camera = name in contract.cameras
-        its = gates.frozen if camera else gates.frozen_joints
-        # The first that is repeated is new itself. Another one shows that the arm has moved since.
-        period_ns = round(1e9 / stream.rate_hz)
-        shown_ns = period_ns + (CAMERA_LATENCY_NS if camera else JOINTS_LATENCY_NS)
-        waits = Waits(its.moved_rad, stream.max_age_ns - shown_ns)
-        gate = "frozen" if camera else "frozen_joints"
-        return Expected(its.reaction, gate, stream.max_age_ns + period_ns, its.stop_after_s, waits)
+        within_ns = stream.max_age_ns
+        # That the arm has moved shows with the next message.
+        besides_ns = within_ns - round(1e9 / stream.rate_hz)
+        if name in contract.cameras:
+            camera = gates.frozen
+            waits = Waits(camera.moved_rad, besides_ns - CAMERA_LATENCY_NS)
+            return Expected(camera.reaction, "frozen", within_ns, camera.stop_after_s, waits)
+        its = gates.frozen_joints
+        waits = Waits(its.moved_rad, besides_ns - JOINTS_LATENCY_NS - round(its.lag_ms * 1e6))
+        return Expected(its.reaction, "frozen_joints", within_ns, its.stop_after_s, waits)
 
     return expects
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from dynamo_ros.faults.bench import WELL, Bench
-from dynamo_ros.faults.distortions import Distortion, faithful
+from dynamo_ros.faults.distortions import Distortion, faithful, frozen
 from dynamo_ros.faults.spoiled import Spoil, sound
 
 Act = Callable[[Bench], None]
@@ -31,6 +31,16 @@ def on(names: tuple[str, ...], make: Callable[[], Distortion]) -> Injection:
             bench.sensors[name].distort = faithful
 
     return Injection(begin, end)
+
+
+def freeze(name: str, field: str) -> Injection:
+    """Let a sensor repeat what it told last in `field`."""
+
+    def begin(bench: Bench) -> None:
+        sensor = bench.sensors[name]
+        sensor.distort = frozen(field, sensor.last)
+
+    return Injection(begin, on((name,), lambda: faithful).end)
 
 
 def spoil(make: Callable[[], Spoil]) -> Injection:

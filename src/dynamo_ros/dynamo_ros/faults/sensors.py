@@ -21,19 +21,21 @@ VARIETY = 5  # images that take turns: no two that follow one another are the sa
 
 
 class Sensor:
-    """One stream: `make(stamp_ns)` is its message; `distort` is what happens to it."""
+    """One stream: `make(stamp_ns)` is its message; `distort` is what happens to it; `last` is the newest."""
 
     def __init__(self, stream: Stream, make: Callable[[int], Any], latency_ns: int, first_ns: int) -> None:
         self.topic, self.latency_ns, self._make = stream.topic, latency_ns, make
         self._period_ns, self._due_ns = round(1e9 / stream.rate_hz), first_ns
         self.distort: Distortion = faithful
+        self.last: Any = None
 
     def send(self, now_ns: int, stamp_ns: int) -> list[tuple[int, Any]]:
         """Return the messages that are sent now, each with the time at which it arrives."""
         if now_ns < self._due_ns:
             return []
         self._due_ns += self._period_ns
-        arrivals = self.distort(self._make(stamp_ns), now_ns)
+        self.last = self._make(stamp_ns)
+        arrivals = self.distort(self.last, now_ns)
         return [(now_ns + self.latency_ns + late_ns, message) for late_ns, message in arrivals]
 
 

@@ -46,7 +46,7 @@ def _camera(name: str, stream: Stream) -> dict[str, Fault]:
     on, stale, unreadable = partial(put.on, (name,)), expect.stale(name), expect.at_once(name, "unreadable")
     return {
         "camera killed": Fault("no image comes any more", on(lambda: bad.silent), stale),
-        "camera frozen": Fault("one image, new stamps", on(lambda: bad.frozen("data")), expect.frozen(name)),
+        "camera frozen": Fault("one image, new stamps", put.freeze(name, "data"), expect.frozen(name)),
         "camera's stamps frozen": Fault(
             "new images under one stamp", on(lambda: bad.stuck_stamp(period_ms)), stale
         ),
@@ -71,9 +71,7 @@ def _joints(name: str, stream: Stream) -> dict[str, Fault]:
     on, stale, unreadable = partial(put.on, (name,)), expect.stale(name), expect.at_once(name, "unreadable")
     return {
         "joints killed": Fault("no joint state comes any more", on(lambda: bad.silent), stale),
-        "joints frozen": Fault(
-            "one position, new stamps", on(lambda: bad.frozen("position")), expect.frozen(name)
-        ),
+        "joints frozen": Fault("one position, new stamps", put.freeze(name, "position"), expect.frozen(name)),
         "joints' stamps frozen": Fault(
             "new positions under one stamp", on(lambda: bad.stuck_stamp(period_ms)), stale
         ),

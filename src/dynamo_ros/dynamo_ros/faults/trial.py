@@ -176,7 +176,8 @@ class Trial:
         if its.waits is None:
             return bound_ns
         after = [tick for tick in self._bench.ticks if tick.at_ns > since_ns]
-        far = (np.abs(tick.measured - after[0].measured).max() >= its.waits.moved_rad for tick in after)
+        start = [tick for tick in self._bench.ticks if tick.at_ns <= since_ns][-1].measured
+        far = (np.abs(tick.measured - start).max() >= its.waits.moved_rad for tick in after)
         moved_ns = next((one.at_ns - since_ns for one, so in zip(after, far, strict=True) if so), 0)
         return bound_ns + max(0, moved_ns - its.waits.besides_ns)
 

@@ -1,8 +1,9 @@
 """A camera in a process of its own; what goes wrong with it is asked for on stdin, a word a line.
 
 `python -m dynamo_ros.nodes.faults.camera STREAM CONTRACT` publishes until stdin ends. The word `restart`
-gives it a new DDS participant; the others are DISTORTIONS. With STREAM `flood` it publishes as fast as it can
-what floods the streams, or the executor, from the word of that name to the next.
+gives it a new DDS participant, `frozen` lets it repeat its last image; the others are DISTORTIONS. With
+STREAM `flood` it publishes as fast as it can what floods the streams, or the executor, from the word of that
+name to the next.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ PERIOD_MS = 33.0  # about a camera's
 DISTORTIONS: dict[str, Callable[[], Distortion]] = {
     "sound": lambda: bad.faithful,
     "silent": lambda: bad.silent,
-    "frozen": lambda: bad.frozen("data"),
     "stuck": lambda: bad.stuck_stamp(PERIOD_MS),
     "ahead": lambda: bad.ahead(200.0),
     "slow": lambda: bad.slowed(2.0),
@@ -63,6 +63,8 @@ class Camera:
         """Do what a line of stdin asks for."""
         if word == "restart":
             self.restart()
+        elif word == "frozen":
+            self._line.distort = bad.frozen("data", self._line.last)
         else:
             self._line.distort = DISTORTIONS[word]()
 

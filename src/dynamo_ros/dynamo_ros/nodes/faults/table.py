@@ -94,8 +94,8 @@ def _joints(contract: Contract) -> dict[str, RosFault]:
     return {
         "joints silent": sends("0.3 s", lambda: bad.silent, stale),
         "joints frozen": sends(
-            "one position, new stamps", lambda: bad.frozen("position"), expect.frozen(name), 1.0
-        )._replace(after=STOPPED),
+            "one position, new stamps", lambda: bad.faithful, expect.frozen(name), 1.0
+        )._replace(begin=_freeze, after=STOPPED),
         "joints slow": sends("4 Hz", lambda: bad.slowed(4.0), stale, 0.4),
         "joints late": sends("0.3 s", lambda: bad.delayed(300.0), stale),
         "joints reordered": sends("overtaking by 40 ms", lambda: bad.reordered(40.0), expect.nothing, 1.0),
@@ -216,6 +216,10 @@ def _distort(make: Callable[[], bad.Distortion]) -> Act:
         rig.arm.line.distort = make()
 
     return distort
+
+
+def _freeze(rig: Rig) -> None:
+    rig.arm.line.distort = bad.frozen("position", rig.arm.line.last)
 
 
 def _set(**values: object) -> Act:
