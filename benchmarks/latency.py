@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from latency_load import CPUS, contract, publish_camera, start_camera, write_bundle
+from latency_pauses import PauseWatch
 
 NODE = "from dynamo_ros.nodes.inference_node import main; raise SystemExit(main())"
 QUICK_S = 15.0
@@ -37,15 +38,18 @@ def measure(engine: str, seconds: float, threads: int, policy_hz: float, realtim
         parameters = [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
         node = subprocess.Popen([sys.executable, "-c", NODE, "--ros-args", *parameters])
         cameras = [start_camera(one.topic) for one in robot.cameras.values()]
+        pauses = PauseWatch(os.sched_getaffinity(0)) if realtime else None
         try:
-            return figures(watch(robot, seconds), robot)
+            heard = watch(robot, seconds)
         finally:
+            stood_still = [] if pauses is None else pauses.end()
             for camera in cameras:
                 assert camera.stdin is not None
                 camera.stdin.close()
             node.terminate()
             for process in (node, *cameras):
                 process.wait(30)
+    return figures(heard, robot, stood_still)
 
 
 def compare_engines(threads: int, seconds: float) -> dict[str, Any]:

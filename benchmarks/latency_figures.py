@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from latency_pauses import Pause, explained
 from latency_robot import Arrival, Heard
 
 from dynamo_policies.contract import Contract
@@ -17,7 +18,7 @@ COMPUTE = ("encode", "policy")  # of networks; all else is overhead
 WARM_UP_S = 3.0
 
 
-def figures(heard: Heard, robot: Contract) -> dict[str, Any]:
+def figures(heard: Heard, robot: Contract, pauses: Sequence[Pause]) -> dict[str, Any]:
     """Return the figures of a run, without its first seconds.
 
     Overhead of a plan: transport + queue + decode of the image that took longest, + align + handoff + shape,
@@ -39,6 +40,7 @@ def figures(heard: Heard, robot: Contract) -> dict[str, Any]:
     period_ms = robot.arm.period_ns / 1e6
     intervals = np.diff(sent) / 1e6
     jitter = np.abs(intervals - period_ms)
+    starved = [(int(sent[i]), int(sent[i + 1])) for i in np.flatnonzero(intervals > 2 * period_ms)]
     oldest_ms, budget_ms = float(heard.stages["command age"]["max ms"]), robot.budget_ns / 1e6
     return {
         "overhead_p50_ms": parts["overhead"]["p50"],
@@ -55,7 +57,11 @@ def figures(heard: Heard, robot: Contract) -> dict[str, Any]:
         "command_age_max_ms": oldest_ms,
         "budget_ms": budget_ms,
         "within_budget": oldest_ms <= budget_ms,
-        "commands_starved": int((intervals > 2 * period_ms).sum()),
+        "commands_starved": len(starved),
+        # In so many of these the machine itself stood still for at least half of the time.
+        "starved_by_machine": explained(starved, pauses, 0.5),
+        "machine_pauses": len(pauses),
+        "machine_pause_max_ms": max((one.ended_ns - one.begun_ns for one in pauses), default=0) / 1e6,
         "plans_starved": int((np.diff([plan.tick_ns for plan in plans]) > 1.5 * robot.period_ns).sum()),
         "counts": {key: heard.counts.get(key) for key in ("planned", "skipped", "stale", "late")},
         "stops": heard.stops,
