@@ -41,7 +41,8 @@ class FrozenGate:
         if self._value is None or not np.array_equal(value, self._value):
             self._value, self._start, self._since_ns, self._moved = value, joints, stamp_ns, False
             self._way.clear()
-        if not self._moved:
+            self._way.append((stamp_ns, joints))
+        elif not self._moved:
             self._way.append((stamp_ns, joints))
             while len(self._way) > 1 and self._way[1][0] <= stamp_ns - self._lag_ns:
                 self._way.popleft()
