@@ -162,7 +162,7 @@ def test_plan_whose_targets_are_all_past_is_dropped() -> None:
 
 def test_late_plan_with_targets_ahead_still_counts() -> None:
     runner = begun(driving_to(GOAL))
-    commands = drive(runner, 3.0, delay_ns=3 * PERIOD)
+    commands = drive(runner, 3.0, delay_ns=2 * PERIOD)
     assert runner.counts.late == 0
     assert np.abs(commands[-1].target.pose.position - GOAL).max() < 2e-3
 
