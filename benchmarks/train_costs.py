@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.connection
-import resource
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -49,11 +49,24 @@ def measure_memory(pipe: multiprocessing.connection.Connection, options: Options
             images.sum()  # every page of the files is mapped, as after an epoch
     recipe = our_recipe(options, image_size=MEMORY_SIZE, steps=MEMORY_STEPS)
     pretrain(recipe, sampler_of(scenes), options.folder / "out", origin=ORIGIN, device=options.device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     mapped = 2 * MEMORY_TICKS * MEMORY_SIZE**2 * 3 / 2**30
     pipe.send(
-        {"peak_gib": peak, "of_it_mapped_frames_gib": mapped, "ticks": MEMORY_TICKS, "steps": MEMORY_STEPS}
+        {
+            "peak_gib": peak_gib(),
+            "of_it_mapped_frames_gib": mapped,
+            "ticks": MEMORY_TICKS,
+            "steps": MEMORY_STEPS,
+        }
     )
+
+
+def peak_gib() -> float:
+    """Return the most that this process has held, GiB.
+
+    Not ru_maxrss, which begins with what the parent held when it started this process.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 2**20
 
 
 def profiled(options: Options) -> dict[str, float]:

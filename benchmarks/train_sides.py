@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,9 +40,11 @@ def our_recipe(options: Options, **changes: Any) -> Recipe:
 
 
 def draw_scenes(folder: Path, *, seed: int = 0) -> list[Scene]:
-    """Draw the episodes of `seed`, the same ones for every process, into a folder of this process's own."""
+    """Draw the episodes of `seed`, the same ones each time, into a folder of their own below `folder`."""
     size = load_recipe(CONFIG).run.image_size
-    return make_scenes(folder / f"{os.getpid()}", episodes=EPISODES, ticks=TICKS, size=size, seed=seed)
+    return make_scenes(
+        Path(tempfile.mkdtemp(dir=folder)), episodes=EPISODES, ticks=TICKS, size=size, seed=seed
+    )
 
 
 def sampler_of(scenes: list[Scene]) -> SegmentSampler:

@@ -94,7 +94,7 @@ def test_the_command_prints_writes_and_draws(
     for text in (
         "plan: encode",
         "8.00",
-        "1 plans were commanded later than the budget of 500 ms",
+        "1 plans were commanded later than the budget of 300 ms",
         "openvino",
     ):
         assert text in shown

@@ -13,7 +13,7 @@ from dynamo_ros.nodes.spin import Life
 
 # Real time for anything to answer; a station without graphics acceleration takes its time to come up.
 ANSWER_S, STARTUP_S = 20.0, 60.0
-RETRY_S = 0.2
+RETRY_S, AGAIN_S = 0.2, 3.0
 LOOK_S = 0.05
 
 
@@ -49,6 +49,31 @@ class Caller:
         future = client.call_async(request)
         self.until(future.done, f"an answer of {client.srv_name}", timeout_s)
         return future.result()
+
+    def ask_again(self, client: Client, request: Any, again_s: float = AGAIN_S) -> Any:
+        """Do as `ask` does, of a service that may be asked twice, and ask it each `again_s` until it answers.
+
+        A request right after the start of a node may get lost: this node has found the service, whose node
+        has not found this one.
+        """
+        self.until(client.service_is_ready, f"service {client.srv_name}", STARTUP_S)
+        futures = [client.call_async(request)]
+        deadline = time.monotonic() + again_s
+
+        def answered() -> bool:
+            nonlocal deadline
+            if any(future.done() for future in futures):
+                return True
+            if time.monotonic() >= deadline:
+                futures.append(client.call_async(request))
+                deadline = time.monotonic() + again_s
+            return False
+
+        self.until(answered, f"an answer of {client.srv_name}")
+        for future in futures:
+            if not future.done():
+                client.remove_pending_request(future)
+        return next(future.result() for future in futures if future.done())
 
     def pause(self, seconds: float) -> None:
         """Let `seconds` of real time pass."""

@@ -101,7 +101,7 @@ class InferenceClient:
             self._transit(Transition.TRANSITION_DEACTIVATE, "deactivate")
 
     def _is(self, state: int) -> bool:
-        return bool(self._caller.ask(self._state, GetState.Request()).current_state.id == state)
+        return bool(self._caller.ask_again(self._state, GetState.Request()).current_state.id == state)
 
     def _transit(self, transition: int, name: str, timeout_s: float = ANSWER_S) -> None:
         if not self._agrees(transition, timeout_s):
