@@ -117,8 +117,8 @@ class InverseKinematics:
         """Return the change of the joints (J,) rad that suits the tasks best, and daqp's status.
 
         That is mink's problem for its frame task and its posture task, with its configuration and velocity
-        limits. Since limits and posture concern single joints, those are bounds and these numbers of the
-        diagonal, which takes half the time.
+        limits. Limits and posture concern single joints: limits are given as bounds, and the posture adds to
+        the diagonal and the linear part, instead of rows of their own.
         """
         rows, wanted, damping = self._tool.compute_qp_residual(self._configuration)
         q, most = self._configuration.q, self._velocity * dt_s
