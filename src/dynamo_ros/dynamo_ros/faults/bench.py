@@ -26,7 +26,8 @@ from dynamo_ros.core.deployable import Deployable
 from dynamo_ros.core.plans import Plan
 from dynamo_ros.core.runner import Runner
 from dynamo_ros.core.worker import hand_over, infer
-from dynamo_ros.faults.circling import READY
+from dynamo_ros.faults.circling import READY, Circling
+from dynamo_ros.faults.hand import FollowingHand
 from dynamo_ros.faults.sensors import sensors
 from dynamo_ros.faults.spoiled import Spoiled
 
@@ -71,6 +72,7 @@ class Bench:
         self._decoder = Decoder(contract, bundle.frames)
         self._way = [np.array(READY[contract.kinematics])] * 2
         self._sent_ns = START_NS
+        self.hand = FollowingHand(contract, START_NS, swings=isinstance(bundle, Circling))
         self.sensors = sensors(contract, START_NS, self._measure)
         self._names = {
             sensor.topic: [name for name, one in contract.observed.items() if one.topic == sensor.topic]
@@ -165,6 +167,7 @@ class Bench:
         measured = self.arm
         if command is not None:
             self._way, self._sent_ns = [measured, command.joints], self.now_ns
+        self.hand.follow(None if command is None else command.hand, self.now_ns)
         stop = "" if self.runner.stopped is None else self.runner.stopped.kind
         joints = None if command is None else command.joints
         wants = tuple(self.runner.gates.reactions().items())
@@ -182,7 +185,9 @@ class Bench:
             infer(self.runner, work, self._thought[1])
 
     def _measure(self, name: str) -> FloatArray:
-        """Return what a stream of joints measures; all but the arm's stand at zero."""
+        """Return what a stream of joints measures; all but the arm's and the hand's stand at zero."""
         if name == self.contract.arm_stream:
             return self.arm
+        if name == self.contract.hand_stream:
+            return self.hand.at(self.now_ns)
         return np.zeros(len(self.contract.streams[name].joints))

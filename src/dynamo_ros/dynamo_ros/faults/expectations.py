@@ -13,10 +13,11 @@ Answer = Literal["none", "slow", "hold", "stop", "silence", "any"]
 
 
 class Waits(NamedTuple):
-    """A gate that waits until a joint has moved, which counts only beyond `besides_ns`."""
+    """A gate that waits until a joint, of the arm or the hand, has moved; that counts beyond `besides_ns`."""
 
     moved_rad: float
     besides_ns: int
+    of_hand: bool = False
 
 
 class Expected(NamedTuple):

@@ -14,6 +14,7 @@ from dynamo_ros.core.deployable import Deployable
 from dynamo_ros.faults.bench import STEP_NS, Bench
 from dynamo_ros.faults.circling import Circling
 from dynamo_ros.faults.expectations import Answer, Expected
+from dynamo_ros.faults.hand import later
 from dynamo_ros.faults.judge import Safety, moves, safety, violations
 from dynamo_ros.faults.table import Fault, faults
 
@@ -45,11 +46,12 @@ class Row(NamedTuple):
     expected: str
     seen: str
     after: str  # what came when the cause was gone, and where it lasted
-    time_to_safe_ms: float | None
+    time_to_safe_ms: float | None  # until arm and hand were
     bound_ms: float | None
     time_to_rest_ms: float | None
     way_mm: float | None
     problems: tuple[str, ...]  # what is not as it should be
+    hand_safe_ms: float | None = None  # None without a hand too
 
     @property
     def ok(self) -> bool:
@@ -115,10 +117,12 @@ class Trial:
         self._check(self._moves(), "the arm did not move before the fault")
         since_ns = self._hurt(self._length_s())
         seen, reached = self._seen(since_ns), safety(self._contract, bench.ticks, since_ns, bench.now_ns)
+        hand_s = bench.hand.safe_s(since_ns, bench.now_ns)
+        reached = reached._replace(safe_s=later(reached.safe_s, hand_s))
         bound_ns = self._bound_ns(since_ns)
         self._judge(seen, reached, bound_ns)
         after = self._look_after(seen)
-        broken = violations(self._contract, bench.ticks)
+        broken = (*violations(self._contract, bench.ticks), *bench.hand.violations)
         self._check(not broken, f"broke the limits of {', '.join(broken)}")
         safe = seen.answer not in ("none", "slow")
         return Row(
@@ -132,6 +136,7 @@ class Trial:
             _ms(reached.rest_s) if safe else None,
             reached.way_m * 1e3 if safe else None,
             tuple(self._problems),
+            _ms(hand_s) if safe and self._contract.hand is not None else None,
         )
 
     def _hurt(self, seconds: float) -> int:
@@ -175,8 +180,9 @@ class Trial:
         bound_ns = its.within_ns + GRANTED_PERIODS * self._contract.arm.period_ns
         if its.waits is None:
             return bound_ns
-        after = [tick for tick in self._bench.ticks if tick.at_ns > since_ns]
-        start = [tick for tick in self._bench.ticks if tick.at_ns <= since_ns][-1].measured
+        ticks = self._bench.hand.ticks if its.waits.of_hand else self._bench.ticks
+        after = [tick for tick in ticks if tick.at_ns > since_ns]
+        start = [tick for tick in ticks if tick.at_ns <= since_ns][-1].measured
         far = (np.abs(tick.measured - start).max() >= its.waits.moved_rad for tick in after)
         moved_ns = next((one.at_ns - since_ns for one, so in zip(after, far, strict=True) if so), 0)
         return bound_ns + max(0, moved_ns - its.waits.besides_ns)
@@ -235,7 +241,8 @@ class Trial:
         return "goes on" if self._moves() else "stands"
 
     def _moves(self) -> bool:
-        return moves(self._bench.ticks, self._bench.now_ns)
+        bench = self._bench
+        return moves(bench.ticks, bench.now_ns) and bench.hand.moves(bench.now_ns)
 
     def _check(self, holds: bool, problem: str) -> None:
         if not holds:
