@@ -81,7 +81,7 @@ class _Arm:
     def _follow(self, message: JointTrajectory, info: Mapping[str, int | None]) -> None:
         sent, received = info["source_timestamp"], info["received_timestamp"]
         self.heard.arrivals.append(Arrival(int(sent or 0), int(received or 0)))
-        self._joints = list(message.points[-1].positions)
+        self._joints = list(message.points[0].positions)
 
     def _grip(self, handle: Any) -> GripperCommand.Result:
         handle.succeed()

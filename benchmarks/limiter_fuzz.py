@@ -10,8 +10,8 @@ Three kinds of sequence, each of STEPS commands and begun at rest at random join
 - `hand`: through the whole Commander of an arm with a hand, whose joints are sent to postures near, far and
   not finite, press on something, are not measured for a while, are stopped, finished and begun anew.
 
-What is measured, and with which tolerance: `dynamo_ros.core.limit_audit`. After a pause of the calls the
-arm stands; differences across a pause are not taken (see `Commander`).
+What is measured, and with which tolerance: `dynamo_ros.core.limit_audit`, on the way of the arm: where calls
+fail to come it brakes as the last command told it to (`dynamo_ros.core.ways`), and the next ones go on there.
 """
 
 from __future__ import annotations
@@ -31,16 +31,15 @@ from fuzzed_hand import MIDDLE, PERIODS, STEPS, fuzz_hands
 
 from dynamo_policies.contract import Contract, load_contract
 from dynamo_policies.observation import Pose, Target
-from dynamo_ros.core.command_clock import PAUSE_PERIODS
 from dynamo_ros.core.commander import Commander
 from dynamo_ros.core.limit_audit import ROUNDING, audit_all
 from dynamo_ros.core.motion import Motion
+from dynamo_ros.core.ways import STILL, Given, Way, resting
 
 ROBOTS = Path(__file__).parents[1] / "config" / "robots"
 CONTRACT, WITH_HAND = ROBOTS / "xarm_kitchen.yaml", ROBOTS / "allegro_manipulation.yaml"
 KINDS = ("limiter", "commander", "hand")
 BATCH = 500
-STILL = 4  # commands of standing still before the first: the differences begin there
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -109,25 +108,24 @@ def commander_sequence(
     random: np.random.Generator,
     braked: Counter[str],
 ) -> list[list[FloatArray]]:
-    """Return the joints of one sequence through the commander, in series (N, 7) between pauses."""
+    """Return the way of the arm, in parts (N, 7), on one sequence through the commander."""
     period_ns, now_ns = contract.arm.period_ns, 0
     commander.finish()
     commander.rearm(start, now_ns)
-    series, sent_ns = [[start] * STILL], 0
+    way = Way(contract.arm, resting(start))
     for step in range(STEPS):
         if step == 0 or random.random() < 0.25:
-            ask_something(commander, series[-1][-1], now_ns, random)
+            ask_something(commander, way.here(now_ns), now_ns, random)
         now_ns += int(random.choice(PERIODS) * period_ns)
-        commander.observe(series[-1][-1] + 0.01 * random.normal(size=7), now_ns)
+        commander.observe(way.here(now_ns) + 0.01 * random.normal(size=7), now_ns)
         command = commander.step(now_ns)
-        if command is None:
+        late_ns = int(random.choice([0.0, 0.0, 0.0, 0.4, 2.0, 8.0]) * period_ns)
+        if command is None or not commander.may_send(command, now_ns + late_ns):
             continue
-        if now_ns - sent_ns > PAUSE_PERIODS * period_ns:
-            series.append([series[-1][-1]] * STILL)
-        sent_ns = now_ns
+        now_ns += late_ns
         braked.update(command.clipped)
-        series[-1].append(command.joints)
-    return series
+        way.go(Given(now_ns, command.joints, command.braking))
+    return way.parts
 
 
 def ask_something(commander: Commander, last: FloatArray, now_ns: int, random: np.random.Generator) -> None:

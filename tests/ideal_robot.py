@@ -74,7 +74,7 @@ class Robot:
 
     def follow(self, message: JointTrajectory) -> None:
         self.trajectories.append(message)
-        self.joints = list(message.points[-1].positions)
+        self.joints = list(message.points[0].positions)
 
     def grip(self, handle: object) -> GripperCommand.Result:
         self.grips.append(handle.request.command.position)

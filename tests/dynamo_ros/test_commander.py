@@ -9,13 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynamo_policies.contract import load_contract
+from dynamo_policies.contract import Contract, load_contract
 from dynamo_policies.observation import Pose, Target
-from dynamo_ros.core.command_clock import PAUSE_PERIODS
 from dynamo_ros.core.commander import Commander, StoppedError
 from dynamo_ros.core.limit_audit import audit
+from dynamo_ros.core.ways import Given, Way, resting
 
-CONTRACT = load_contract(Path(__file__).parents[2] / "config/robots/xarm_kitchen.yaml")
+ROBOTS = Path(__file__).parents[2] / "config/robots"
+CONTRACT = load_contract(ROBOTS / "xarm_kitchen.yaml")
+STEPPING = load_contract(ROBOTS / "xarm7_servo_j.yaml")  # its driver takes one step at a time
+STEP = STEPPING.arm.period_ns
+# How far a joint gets from rest in a period, j t^3 / 6.
+FROM_REST = STEPPING.arm.jerk_rad_s3[6] * (STEP / 1e9) ** 3 / 6
 ARM = CONTRACT.arm
 READY = np.array([0.0, -0.45, 0.0, 0.9, 0.0, 1.35, 0.0])
 PERIOD = ARM.period_ns
@@ -29,10 +34,12 @@ def target(x: float, y: float, z: float, gripper: float = 0.0) -> Target:
     return Target(Pose(np.array([x, y, z]), DOWN), gripper)
 
 
-def run(commander: Commander, since_ns: int, seconds: float, *, follow: bool = True) -> list:
+def run(
+    commander: Commander, since_ns: int, seconds: float, *, follow: bool = True, period: int = PERIOD
+) -> list:
     """Step at the contract's rate; the measured arm is where it was commanded if `follow`."""
     commands = []
-    for now in range(since_ns + PERIOD, since_ns + int(seconds * SECOND) + 1, PERIOD):
+    for now in range(since_ns + period, since_ns + int(seconds * SECOND) + 1, period):
         command = commander.step(now)
         if command is not None:
             commands.append(command)
@@ -45,9 +52,28 @@ def joints_of(commands: list) -> np.ndarray:
     return np.array([*[READY] * 4, *(command.joints for command in commands)])
 
 
+def commands_of_jog(commander: Commander, period: int = PERIOD) -> list:
+    """Return the commands of half a second in which joint 7 is jogged, which goes on."""
+    commander.jog(np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]), 0.0, 9 * SECOND)
+    return run(commander, 0, 0.5, period=period)
+
+
+def jogged(commander: Commander, period: int = PERIOD) -> np.ndarray:
+    """Return the joints (7,) of the last of these commands."""
+    return commands_of_jog(commander, period)[-1].joints
+
+
 @pytest.fixture
 def commander() -> Commander:
     made = Commander(CONTRACT)
+    made.start(READY, 0)
+    return made
+
+
+@pytest.fixture
+def stepping() -> Commander:
+    """A commander of an arm that stands where commands fail to come."""
+    made = Commander(STEPPING)
     made.start(READY, 0)
     return made
 
@@ -96,28 +122,35 @@ def apply(commander: Commander, event: tuple, last: np.ndarray, now: int) -> Non
 @settings(deadline=None, max_examples=60)
 @given(events=st.lists(st.tuples(events, waits, st.integers(1, 25), delays), min_size=1, max_size=4))
 def test_no_command_exceeds_a_limit_whatever_is_asked_for_and_when(events: list) -> None:
-    commander, now, joints = Commander(CONTRACT), 0, [READY] * 4
+    assert limits_broken(CONTRACT, events) == [()]
+
+
+@settings(deadline=None, max_examples=60)
+@given(events=st.lists(st.tuples(events, waits, st.integers(1, 25), delays), min_size=1, max_size=4))
+def test_no_limit_is_exceeded_either_where_the_arm_does_not_brake_itself(events: list) -> None:
+    assert set(limits_broken(STEPPING, events)) == {()}
+
+
+def limits_broken(contract: Contract, events: list) -> list[tuple[str, ...]]:
+    """Return the limits that each part of the arm's way broke."""
+    commander, now = Commander(contract), 0
     commander.start(READY, now)
-    series, sent_ns = [joints], 0
+    way = Way(contract.arm, resting(READY))
     for asked, wait, times, (delay, every) in events:
         for event in asked:
-            apply(commander, event, series[-1][-1], now)
+            apply(commander, event, way.here(now), now)
         for n in range(times):
             now += wait
-            commander.observe(series[-1][-1], now)
+            commander.observe(way.here(now), now)
             command = commander.step(now)
             if command is None:
                 continue
             now += delay if n % every == 0 else 0
             if not commander.may_send(command, now):
                 continue
-            if now - sent_ns > PAUSE_PERIODS * PERIOD:
-                # The arm has come to rest meanwhile, and so has what is commanded.
-                series.append([series[-1][-1]] * 4)
-            series[-1].append(command.joints)
-            sent_ns = now
+            way.go(Given(now, command.joints, command.braking))
             assert 0.0 <= command.target.gripper <= 1.0
-    assert [audit(CONTRACT, one).violations for one in series] == [()] * len(series)
+    return [audit(contract, part).violations for part in way.parts]
 
 
 @given(far=st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3), st.floats(-1e3, 1e3)))
@@ -290,16 +323,14 @@ def test_nothing_is_commanded_before_the_start_and_after_the_finish(commander: C
     assert commander.step(PERIOD) is None
 
 
-def test_a_call_is_worth_one_period_at_most(commander: Commander) -> None:
-    jog = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
-    commander.jog(jog, 0.0, 9 * SECOND)
-    before = run(commander, 0, 0.5)[-1].joints[6]
-    for late_ns in (3 * PERIOD, -2 * PERIOD, PERIOD):
+def test_a_call_is_worth_one_period_at_most(stepping: Commander) -> None:
+    before = jogged(stepping, STEP)[6]
+    for late_ns in (3 * STEP, -2 * STEP, STEP):
         now = SECOND // 2 + late_ns
-        commander.observe(READY, now)
-        command = commander.step(now)
+        stepping.observe(READY, now)
+        command = stepping.step(now)
         assert command is not None
-        assert 0.0 < command.joints[6] - before <= 1.0 * PERIOD / SECOND + 1e-9
+        assert 0.0 < command.joints[6] - before <= 1.0 * STEP / SECOND + 1e-9
         before = command.joints[6]
 
 
@@ -312,32 +343,69 @@ def test_calls_in_a_bunch_make_one_command(commander: Commander) -> None:
     assert commander.step(late + PERIOD) is not None
 
 
-def test_after_a_pause_motion_begins_at_rest(commander: Commander) -> None:
-    commander.jog(np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]), 0.0, 9 * SECOND)
-    last = run(commander, 0, 0.5)[-1].joints
-    commander.observe(last, 2 * SECOND)
-    command = commander.step(2 * SECOND)
+def test_after_a_pause_motion_begins_at_rest(stepping: Commander) -> None:
+    last = jogged(stepping, STEP)
+    stepping.observe(last, 2 * SECOND)
+    command = stepping.step(2 * SECOND)
     assert command is not None
-    # From rest a joint gets no farther than j t^3 / 6 in a period.
-    assert 0.0 < command.joints[6] - last[6] <= 250.0 * 0.02**3 / 6 + 1e-9
+    assert 0.0 < command.joints[6] - last[6] <= FROM_REST + 1e-9
 
 
-def test_a_command_that_finds_the_arm_standing_is_not_sent(commander: Commander) -> None:
-    commander.jog(np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]), 0.0, 9 * SECOND)
-    last = run(commander, 0, 0.5)[-1].joints
+def test_a_command_that_finds_the_arm_standing_is_not_sent(stepping: Commander) -> None:
+    last = jogged(stepping, STEP)
+    held_up = stepping.step(SECOND // 2 + STEP)
+    assert held_up is not None
+    assert held_up.joints[6] - last[6] > 0.005
+    late = SECOND + STEP
+    assert not stepping.may_send(held_up, late)
+    stepping.observe(last, late)
+    command = stepping.step(late + STEP)
+    assert command is not None
+    assert stepping.may_send(command, late + STEP)
+    assert 0.0 < command.joints[6] - last[6] <= FROM_REST + 1e-9
+
+
+def test_braking_of_a_command_is_what_follows_if_nothing_else_is_asked_for(commander: Commander) -> None:
+    jogged(commander)
+    command = commander.step(SECOND // 2 + PERIOD)
+    assert command is not None
+    assert len(command.braking) > 5
+    commander.hold()
+    for n, expected in enumerate(command.braking):
+        following = commander.step(SECOND // 2 + (n + 2) * PERIOD)
+        assert following is not None
+        np.testing.assert_array_equal(following.joints, expected)
+        np.testing.assert_array_equal(following.braking, command.braking[n + 1 :])
+
+
+@pytest.mark.parametrize("missed", [1, 4, 9, 200])
+def test_after_a_pause_an_arm_that_brakes_itself_goes_on_from_where_it_is(
+    commander: Commander, missed: int
+) -> None:
+    before = commands_of_jog(commander)
+    now = SECOND // 2 + (missed + 1) * PERIOD
+    coasted = [*before[-1].braking, *[before[-1].braking[-1]] * 200][:missed]
+    commander.observe(coasted[-1], now)
+    after = run(commander, now - PERIOD, 0.4)
+    way = np.vstack([joints_of(before), coasted, [one.joints for one in after]])
+    assert audit(CONTRACT, way).violations == ()
+    assert after[-1].joints[6] > coasted[-1][6] + 0.1
+
+
+def test_a_command_that_comes_when_the_arm_brakes_already_is_not_sent(commander: Commander) -> None:
+    before = commands_of_jog(commander)
     held_up = commander.step(SECOND // 2 + PERIOD)
     assert held_up is not None
-    assert held_up.joints[6] - last[6] > 0.01
-    late = SECOND + PERIOD
+    late = SECOND // 2 + 4 * PERIOD
     assert not commander.may_send(held_up, late)
-    commander.observe(last, late)
     command = commander.step(late + PERIOD)
     assert command is not None
-    assert commander.may_send(command, late + PERIOD)
-    assert 0.0 < command.joints[6] - last[6] <= 250.0 * 0.02**3 / 6 + 1e-9
+    way = np.vstack([joints_of(before), before[-1].braking[:4], command.joints])
+    assert audit(CONTRACT, way).violations == ()
 
 
 def test_a_gripper_goal_that_was_not_sent_comes_again(commander: Commander) -> None:
+    commander.jog(np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]), 0.0, 9 * SECOND)
     run(commander, 0, 0.5)
     commander.jog(np.zeros(7), 1.0, 9 * SECOND)
     held_up = commander.step(SECOND // 2 + PERIOD)
@@ -375,11 +443,16 @@ def test_finishing_brings_the_arm_to_rest(commander: Commander) -> None:
     assert commander.step(SECOND) is None
 
 
-def test_an_arm_that_stands_after_a_pause_is_not_braked(commander: Commander) -> None:
-    commander.jog(np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]), 0.0, 9 * SECOND)
-    last = run(commander, 0, 0.5)[-1].joints
-    for command in commander.finish(2 * SECOND):
+def test_an_arm_that_stands_after_a_pause_is_not_braked(stepping: Commander) -> None:
+    last = jogged(stepping, STEP)
+    for command in stepping.finish(2 * SECOND):
         np.testing.assert_array_equal(command.joints, last)
+
+
+def test_an_arm_that_has_braked_itself_is_not_sent_back(commander: Commander) -> None:
+    rest = commands_of_jog(commander)[-1].braking[-1]
+    for command in commander.finish(2 * SECOND):
+        np.testing.assert_array_equal(command.joints, rest)
 
 
 def test_clearing_in_mid_motion_brings_the_arm_to_rest(commander: Commander) -> None:

@@ -41,7 +41,7 @@ def kitchen(kind: str, **changes: object) -> Contract:
 
 
 def command(contract: Contract, joints: np.ndarray, *clipped: str) -> ArmCommand:
-    return ArmCommand(joints, Target(tool_pose(contract, joints), 0.0), None, clipped)
+    return ArmCommand(joints, Target(tool_pose(contract, joints), 0.0), None, clipped, np.empty((0, 7)))
 
 
 class Bench:

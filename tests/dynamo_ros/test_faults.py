@@ -13,6 +13,7 @@ from dynamo_policies.cli.main import main
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import UnknownNameError
 from dynamo_policies.gates import NonFiniteGate, StaleGate
+from dynamo_ros.core.ways import Given
 from dynamo_ros.faults import distortions as bad
 from dynamo_ros.faults.bench import Bench, Tick
 from dynamo_ros.faults.circling import Circling
@@ -82,7 +83,7 @@ def ticks(joints: list[float], rests: list[float]) -> list[Tick]:
     """Ticks of the first joint."""
     one = np.eye(7)[0]
     return [
-        Tick(n * PERIOD, q * one, rest * one, q * one, "", ())
+        Tick(n * PERIOD, Given(n * PERIOD, q * one, np.empty((0, 7))), rest * one, q * one, "", ())
         for n, (q, rest) in enumerate(zip(joints, rests, strict=True))
     ]
 
@@ -104,8 +105,10 @@ def test_driver_is_at_its_end_one_period_after_the_last_command() -> None:
 
 def test_jump_after_a_pause_breaks_limits() -> None:
     still = ticks([0.0] * 5, [0.0] * 5)
-    late = [tick._replace(at_ns=tick.at_ns + 100 * PERIOD, joints=tick.joints + 0.1) for tick in still]
-    assert "velocity" in violations(CONTRACT, [*still, *late])
+    given = [tick.given for tick in still]
+    late = [one._replace(at_ns=one.at_ns + 100 * PERIOD, joints=one.joints + 0.1) for one in given]
+    jumped = [tick._replace(given=one) for tick, one in zip(still, late, strict=True)]
+    assert "velocity" in violations(CONTRACT, [*still, *jumped])
 
 
 def test_slowed_sensor_is_silent_at_first() -> None:

@@ -16,9 +16,10 @@ from dynamo_policies.bundle import load_bundle
 from dynamo_policies.contract import Contract, load_contract
 from dynamo_policies.errors import UnknownNameError
 from dynamo_ros.core.motion import Motion
+from dynamo_ros.core.ways import Given
 from dynamo_ros.faults.circling import READY
 from dynamo_ros.faults.spoiled import PolicyFailedError
-from dynamo_ros.nodes.faults.arm import Sent, sent_ns
+from dynamo_ros.nodes.faults.arm import sent_ns
 from dynamo_ros.nodes.faults.bundle import write_onward
 from dynamo_ros.nodes.faults.own_clock import COMPILER, PACKAGES
 from dynamo_ros.nodes.faults.policy import FailingPolicy
@@ -36,19 +37,25 @@ OWN_CLOCK = pytest.mark.skipif(shutil.which(COMPILER) is None, reason=f"no `{COM
 LASTS_S = 2.0  # longer than a busy computer's streams may be old
 
 
-def moved(asks: Sequence[str], gap: int = 0) -> list[Sent]:
-    """Commands of a joint that is jogged or braked, or begins anew, the last ten `gap` periods late."""
+def moved(asks: Sequence[str], gap: float = 0, *, coasted: int = 0) -> list[Given]:
+    """Commands of a joint that is jogged or braked, or begins anew.
+
+    The last ten come `gap` periods late, and go on from where the arm is after `coasted` of them.
+    """
     motion = Motion(KITCHEN)
     motion.start(np.array(READY["xarm7"]))
     sent = []
     for n, ask in enumerate(asks):
+        late = n >= len(asks) - 10
+        if n == len(asks) - 10:
+            motion.coast(coasted)
         if ask == "anew":
             motion.start(motion.joints)
         if ask != "brake":
             motion.along(SPEED)
         else:
             motion.brake()
-        sent.append(Sent((n + gap * (n >= len(asks) - 10)) * PERIOD, motion.joints))
+        sent.append(Given(round((n + gap * late) * PERIOD), motion.joints, motion.braking))
     return sent
 
 
@@ -66,33 +73,32 @@ def test_arm_that_goes_on_is_not_safe() -> None:
     assert answer(KITCHEN, moved(slowing), FAULT, 89 * PERIOD) == ("none", None, None)
 
 
-def test_arm_is_safe_a_period_after_the_last_command() -> None:
-    assert answer(KITCHEN, moved(["go"] * 63), FAULT, 200 * PERIOD) == ("silence", 3 * PERIOD, 3 * PERIOD)
-
-
-ANEW = ["go"] * 50 + ["anew"] + ["go"] * 9
+def test_arm_that_gets_no_commands_is_safe_a_period_after_the_last_and_then_brakes() -> None:
+    sent = moved(["go"] * 63)
+    rest = (3 + len(sent[-1].braking)) * PERIOD
+    assert answer(KITCHEN, sent, FAULT, 200 * PERIOD) == ("silence", 3 * PERIOD, rest)
 
 
 def test_steady_commands_break_no_limit() -> None:
     assert violations(KITCHEN, moved(["go"] * 60)) == ()
 
 
-@pytest.mark.parametrize("gap", [6, 10, 30])
-def test_going_on_at_speed_after_a_pause_breaks_limits(gap: int) -> None:
+@pytest.mark.parametrize("gap", [2, 4, 10, 30])
+def test_going_on_where_the_arm_has_braked_to_keeps_limits_and_elsewhere_breaks_them(gap: int) -> None:
+    assert violations(KITCHEN, moved(["go"] * 60, gap=gap, coasted=gap)) == ()
     assert "jerk" in violations(KITCHEN, moved(["go"] * 60, gap=gap))
-    assert violations(KITCHEN, moved(ANEW, gap=gap)) == ()
 
 
 @pytest.mark.parametrize("gap", [0, 2])
-def test_beginning_anew_without_a_pause_breaks_limits(gap: int) -> None:
-    assert violations(KITCHEN, moved(["go"] * 60, gap=gap)) == ()
-    assert "jerk" in violations(KITCHEN, moved(ANEW, gap=gap))
+def test_beginning_anew_at_speed_breaks_limits(gap: int) -> None:
+    anew = ["go"] * 50 + ["anew"] + ["go"] * 9
+    assert "jerk" in violations(KITCHEN, moved(anew, gap=gap, coasted=gap))
 
 
-@pytest.mark.parametrize("gap", [3, 4, 5])
-def test_gap_that_may_or_may_not_be_a_pause_is_what_the_commands_make_of_it(gap: int) -> None:
-    assert violations(KITCHEN, moved(["go"] * 60, gap=gap)) == ()
-    assert violations(KITCHEN, moved(ANEW, gap=gap)) == ()
+@pytest.mark.parametrize("coasted", [3, 4, 5])
+@pytest.mark.parametrize("gap", [3.8, 4.0, 4.2])
+def test_commands_tell_how_long_the_arm_braked_where_their_times_are_unsure(gap: float, coasted: int) -> None:
+    assert violations(KITCHEN, moved(["go"] * 60, gap=gap, coasted=coasted)) == ()
 
 
 def test_what_may_be_mastered_has_to_be_in_time_where_it_is_not() -> None:

@@ -43,7 +43,7 @@ class Arm:
 
     def _follow(self, message: JointTrajectory) -> None:
         self.trajectories.append(message)
-        self.joints = np.array(message.points[-1].positions)
+        self.joints = np.array(message.points[0].positions)
 
     def _take(self, handle: Any) -> GripperCommand.Result:
         self.goals.append(handle.request.command.position)
@@ -100,7 +100,7 @@ def up(contract: Contract) -> Pose:
 def rests(arm: Arm) -> bool:
     """Whether the last commands, of which there are always more, are the same."""
     last: Sequence[JointTrajectory] = arm.trajectories[-15:]
-    return len(last) == 15 and len({tuple(one.points[-1].positions) for one in last}) == 1
+    return len(last) == 15 and len({tuple(one.points[0].positions) for one in last}) == 1
 
 
 def come_to_rest(ros: Ros, arm: Arm, node: TeleopNode) -> None:

@@ -125,7 +125,7 @@ def test_a_trajectory_moves_the_arm(
     publisher = node.create_publisher(JointTrajectory, contract.arm.topic, 10)
     ros.until(lambda: publisher.get_subscription_count() and heard.arm)
     goal = np.array(heard.arm[-1].position) + 0.05
-    publisher.publish(joint_trajectory(contract.arm, goal))
+    publisher.publish(joint_trajectory(contract.arm, goal[None]))
     simulate(ros, heard, 1.0)
     np.testing.assert_allclose(heard.arm[-1].position, goal, atol=0.01)
 

@@ -146,7 +146,7 @@ class FakeXarm:
     def _follow(self, message: JointTrajectory) -> None:
         self.trajectories += 1
         order = [list(message.joint_names).index(name) for name in self._joint_names]
-        self.controller.place([message.points[-1].positions[i] for i in order])
+        self.controller.place([message.points[0].positions[i] for i in order])
 
     def _grip(self, handle: Any) -> GripperCommand.Result:
         self.goals.append(handle.request.command.position)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeAlias, TypeVar
 
 from dynamo_policies.checks import check_below, check_length, check_positive, check_rate
 from dynamo_policies.configs import Kinds
@@ -44,6 +44,8 @@ class Arm:
     tracking_stop_s: float = 0.5  # …once it has lasted this long
     stale_stop_s: float = 0.5  # an observed stream older than this stops the arm; above max_age_ms it holds
     stop: Stop = "hold"
+    # Whether the braking that follows a command is sent with it, and done where no other command comes.
+    brakes_itself: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_rate("rate_hz", self.rate_hz)
@@ -70,10 +72,11 @@ class Arm:
 
 @dataclass(frozen=True, kw_only=True)
 class TrajectoryArm(Arm):
-    """ros2_control's JointTrajectoryController: one point on `topic` with each command."""
+    """ros2_control's JointTrajectoryController: each command on `topic`, with the braking that follows it."""
 
     kind: Literal["joint_trajectory"]
     topic: str
+    brakes_itself: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dynamo_policies.contract import Contract
 from dynamo_policies.observation import Pose, Target
 from dynamo_ros.core.arm_watch import ArmWatch
-from dynamo_ros.core.command_clock import CommandClock
+from dynamo_ros.core.command_clock import CommandClock, patience_ns
 from dynamo_ros.core.commands import ArmCommand, StopKind, StoppedError, StopReason
 from dynamo_ros.core.gripper import gripper_trigger
 from dynamo_ros.core.hand_limiter import NOTHING, HandError, HandStep, hand_follower
@@ -29,9 +29,9 @@ ENDING_COMMANDS = 500
 class Commander:
     """Moves the commanded joints softly after targets of the tool, never beyond the contract's limits.
 
-    Each command says where to be one period later. Commanding begins at rest at the measured joints, so the
-    first command lies next to where the arm is, however far the first target. Should the arm not be where
-    `start` was told (by more than `first_target_within_rad`), the stop is latched.
+    Each command says where to be one period later, and how to brake from there. Commanding begins at rest at
+    the measured joints, so the first command lies next to where the arm is, however far the first target.
+    Should the arm not be where `start` was told, by more than `first_target_within_rad`, that stops.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -40,11 +40,10 @@ class Commander:
         self._path, self._motion = ToolPath(contract), Motion(contract)
         self._gripper = gripper_trigger(contract.gripper)
         self._hand = hand_follower(contract)
-        self._clock = CommandClock(contract.arm.period_ns)
+        self._clock = CommandClock(contract.arm.period_ns, patience_ns(contract.arm))
         self._stopped: StopReason | None = None
         self._started = self._sent = False
         self._ending: Iterator[ArmCommand] = iter(())
-        self._before = self._motion.joints  # the last command
 
     @property
     def stopped(self) -> StopReason | None:
@@ -90,7 +89,8 @@ class Commander:
         self._watch.start(joints, now_ns)
         self._gripper.forget()
         self._hand.start(now_ns)
-        if self._clock.paused(now_ns) or not self._motion.moving:
+        self._catch_up(now_ns)
+        if not self._motion.moving:
             self._motion.start(joints)
         self._clock.start(now_ns)
         self._goal: Pose | None = None  # None: hold, or jog
@@ -120,11 +120,11 @@ class Commander:
     def finish(self, now_ns: int | None = None) -> tuple[ArmCommand, ...]:
         """Command nothing from now on but these, one a period, which bring the arm to rest; no stop.
 
-        None are left where nothing was commanded since the start, or a stop has come to rest. An arm that got
-        no command for so long that it stands at `now_ns` stays there.
+        None are left where nothing was commanded since the start, or a stop has come to rest. With `now_ns`
+        they begin where the arm is by then, if it got none for a while.
         """
-        if now_ns is not None and self._clock.paused(now_ns):
-            self._motion.halt()
+        if now_ns is not None:
+            self._catch_up(now_ns)
         if self.started:
             self._ending = self._to_rest()
         self._started = False
@@ -189,13 +189,10 @@ class Commander:
 
         None: not started, stopped and at rest, or called again within a period.
         """
-        paused = self._clock.paused(now_ns)
-        if not self._clock.due(now_ns):
+        self._catch_up(now_ns)
+        if not self._clock.due(now_ns, at_rest=not self._motion.moving):
             return None
         self._now_ns = now_ns
-        if paused:
-            self._motion.halt()
-        self._before = self._motion.joints
         command = self._next() if self.started else None
         command = command if self.started else next(self._ending, None)
         if command is None:
@@ -205,16 +202,24 @@ class Commander:
     def may_send(self, command: ArmCommand, now_ns: int) -> bool:
         """Return whether `command`, the last of `step`, may still be sent; to be asked right before.
 
-        Not where the arm has come to the end of the one before it meanwhile, and stands: to go on at speed
-        would be a jolt. It then counts as never given, and the motion begins anew.
+        Not where the arm has begun to brake meanwhile, or stands: to go on at speed would be a jolt. It then
+        counts as never given, and the motion goes on from where the arm is.
         """
         if not self._clock.late(now_ns):
             return True
-        self._motion.start(self._before)
+        self._motion.take_back()
+        self._catch_up(now_ns)
         self._hand.take_back()
         if command.gripper is not None:
             self._gripper.forget()
         return False
+
+    def _catch_up(self, now_ns: int) -> None:
+        """Move to where the arm is by now, if it got no commands for a while."""
+        if self._arm.brakes_itself:
+            self._motion.coast(self._clock.missed(now_ns))
+        elif self._clock.paused(now_ns):
+            self._motion.halt()
 
     def _next(self) -> ArmCommand | None:
         """Return the next command, or None where something stops instead of it."""
@@ -281,7 +286,8 @@ class Commander:
 
     def _command(self, goal: float | None, clipped: tuple[str, ...], hand: FloatArray | None) -> ArmCommand:
         gripper = (self._wish or 0.0) if self._gripper.closed is None else float(self._gripper.closed)
-        return ArmCommand(self._motion.joints, Target(self._motion.pose, gripper, hand), goal, clipped, hand)
+        target = Target(self._motion.pose, gripper, hand)
+        return ArmCommand(self._motion.joints, target, goal, clipped, self._motion.braking, hand)
 
 
 def _fraction(period_ns: int, remaining_ns: int) -> float:

@@ -33,4 +33,7 @@ class ArmCommand(NamedTuple):
     target: Target  # where `joints` put the tool; the gripper is 0 or 1 once a clear wish has come
     gripper: float | None  # a goal for the gripper's driver, None where nothing changes
     clipped: tuple[str, ...]  # the limits that were applied, by name
+    braking: (
+        FloatArray  # (N, J) rad: the periods after it in which the joints come to rest, if no other follows
+    )
     hand: FloatArray | None = None  # (16,) rad in the order of contract.hand.joints, None: nothing is due

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,19 @@ from dynamo_ros.core.shaping import JointShaper, JointState, ShapingError, resti
 FloatArray = npt.NDArray[np.float64]
 
 ROUNDING_RAD = 1e-9
+
+
+class _Moment(NamedTuple):
+    """Where the commanded joints are, and how they would come to rest from there."""
+
+    state: JointState
+    braking: list[JointState]  # after each further period
+    way: FloatArray  # (1 + N, J) rad: the positions of both
+    pose: Pose | None  # the tool's, where it is known
+
+    def braked(self) -> _Moment:
+        """Return the moment a period later, if the joints brake."""
+        return _Moment(self.braking[0], self.braking[1:], self.way[1:], None) if self.braking else self
 
 
 class Motion:
@@ -41,22 +55,27 @@ class Motion:
     @property
     def joints(self) -> FloatArray:
         """The commanded joints, (J,) rad."""
-        return np.array(self._state.position)
+        return np.array(self._now.way[0])
+
+    @property
+    def braking(self) -> FloatArray:
+        """The joints after each further period if they brake from now on, (N, J) rad; at rest N is 0."""
+        return self._now.way[1:]
 
     @property
     def moving(self) -> bool:
         """Whether the joints are not at rest."""
-        return self._state.moving
+        return self._now.state.moving
 
     @property
     def rest(self) -> FloatArray:
         """Where the joints would come to rest, (J,) rad."""
-        return np.array(self._braking[-1].position) if self._braking else self.joints
+        return np.array(self._now.way[-1])
 
     @property
     def pose(self) -> Pose:
         """The tool pose of the commanded joints."""
-        return self.forward(self.joints) if self._pose is None else self._pose
+        return self.forward(self.joints) if self._now.pose is None else self._now.pose
 
     def forward(self, joints: npt.ArrayLike) -> Pose:
         """Return the tool pose of `joints` (J,) rad."""
@@ -65,29 +84,35 @@ class Motion:
 
     def start(self, joints: FloatArray) -> None:
         """Be at rest at `joints` (J,) rad."""
-        self._state = resting(joints)
-        self._pose: Pose | None = None  # the tool's, where it is known
-        self._braking: list[JointState] = []  # what is left until it rests, if it braked from now on
+        self._now = self._before = _Moment(resting(joints), [], np.array(joints, np.float64)[None], None)
 
     def halt(self) -> None:
         """Be at rest at the commanded joints: nothing was sent for so long that the arm has stopped there."""
         self.start(self.joints)
 
+    def coast(self, periods: int) -> None:
+        """Be where the joints are after braking for some periods, for which nothing else was sent."""
+        for _ in range(min(periods, len(self._now.braking))):
+            self._now = self._now.braked()
+
+    def take_back(self) -> None:
+        """Be where the joints were before the last step, which was not sent."""
+        self._now = self._before
+
     def toward(self, goal: FloatArray) -> tuple[str, ...]:
         """Move towards `goal` (J,) rad; return the limits that made it brake instead."""
-        return self._take(partial(self._shaper.toward, self._state, goal))
+        return self._take(partial(self._shaper.toward, self._now.state, goal))
 
     def along(self, velocity: FloatArray) -> tuple[str, ...]:
         """Move at `velocity` (J,) rad/s as the limits allow, in its direction; return those that apply."""
         possible = velocity / max(1.0, float((np.abs(velocity) / self._shaper.velocity).max()))
         ahead = self.forward(self.joints + possible * self._period_s)
         share, slow = self._limiter.share(self.forward(self.joints), ahead, dt_s=self._period_s)
-        return *slow, *self._take(partial(self._shaper.along, self._state, share * possible))
+        return *slow, *self._take(partial(self._shaper.along, self._now.state, share * possible))
 
     def brake(self) -> None:
         """Come to rest as soon as the joints can."""
-        if self._braking:
-            (self._state, *self._braking), self._pose = self._braking, None
+        self._before, self._now = self._now, self._now.braked()
 
     def _take(self, step: Callable[[], JointState]) -> tuple[str, ...]:
         try:
@@ -96,14 +121,14 @@ class Motion:
         except ShapingError:  # ruckig fails now and then at the border between two kinds of profile
             self.brake()
             return ("shaping",)
-        way = np.array([state.position for state in (self._state, wanted, *braking)])
+        way = np.array([state.position for state in (self._now.state, wanted, *braking)])
         positions, rotations = self._chain.forward(way, tool_offset_m=self._tool_offset_m)
         exceeded = self._exceeded(way, positions, rotations)
         if exceeded:
             self.brake()
         else:
-            self._state, self._braking = wanted, braking
-            self._pose = Pose(positions[1], from_matrix(rotations[1]))
+            pose = Pose(positions[1], from_matrix(rotations[1]))
+            self._before, self._now = self._now, _Moment(wanted, braking, way[1:], pose)
         return exceeded
 
     def _exceeded(self, way: FloatArray, positions: FloatArray, rotations: FloatArray) -> tuple[str, ...]:

@@ -141,7 +141,7 @@ class Runner:
     def finish(self, now_ns: int | None = None) -> tuple[ArmCommand, ...]:
         """End the episode; return the commands, one a period, that bring the arm to rest.
 
-        With `now_ns`, an arm that has got no command for long, and stands, stays where it is.
+        With `now_ns` they begin where the arm is by then, if it got none for a while.
         """
         self._steering.drop()
         return self._commander.finish(now_ns)

@@ -145,10 +145,13 @@ class Teleoperation:
         """Take note that the clock jumped: less, or more, time has passed than it says."""
         self._commander.shift_clock(by_ns)
 
-    def finish(self) -> tuple[ArmCommand, ...]:
-        """Let go, and return the commands, one a period, that bring the arm to rest."""
+    def finish(self, now_ns: int | None = None) -> tuple[ArmCommand, ...]:
+        """Let go, and return the commands, one a period, that bring the arm to rest.
+
+        With `now_ns` they begin where the arm is by then, if it got none for a while.
+        """
         self.engagement, self._target_ns = "idle", None
-        return self._commander.finish()
+        return self._commander.finish(now_ns)
 
     def let_go(self) -> None:
         """End in such a way that the next steps brake; the next target engages anew."""

@@ -35,7 +35,7 @@ class Bus(Protocol):
     """Topics, services and actions."""
 
     def publisher(self, kind: type, topic: str) -> Callable[[Any], None]:
-        """Return what publishes messages of the type `kind` on `topic`."""
+        """Return what publishes messages of the type `kind` on `topic`, also serialised ones (bytes)."""
 
     def subscribe(self, kind: type, topic: str, heard: Callable[[Any], None]) -> None:
         """Call `heard` with each message of `topic`."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterable
 from typing import ClassVar
 
+import numpy as np
 from builtin_interfaces.msg import Duration
+from rclpy.serialization import serialize_message
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from dynamo_policies.contract import Contract
@@ -19,15 +19,18 @@ SECOND_NS = 1_000_000_000
 
 
 class TrajectoryDriver:
-    """Publishes one trajectory a command. The controller holds the last one for ever, so nothing ends it."""
+    """Publishes one trajectory a command: to its joints in a period, then the braking that follows it.
+
+    A new message replaces the old trajectory. Where none comes any more, the controller brakes the arm softly
+    and holds it.
+    """
 
     NEEDS_JOINTS: ClassVar[bool] = False
 
     def __init__(self, bus: Bus, contract: Contract) -> None:
         arm = of_kind(contract.arm, TrajectoryArm, "a trajectory driver")
         self._publish = bus.publisher(JointTrajectory, arm.topic)
-        # One message for all commands: to make it takes half as long as to send it.
-        self._message = joint_trajectory(arm, [0.0] * len(arm.joints))
+        self._messages = TrajectoryMessages(arm)
 
     def prepare(self, now_ns: int) -> None:
         """Do nothing: ros2_control prepares the arm."""
@@ -45,22 +48,52 @@ class TrajectoryDriver:
 
     def send(self, command: ArmCommand, stamp_ns: int) -> None:  # noqa: ARG002  # as other drivers'
         """Publish the command."""
-        self._message.points[0].positions = array("d", command.joints.tolist())
-        self._publish(self._message)
+        self._publish(self._messages.of(np.vstack([command.joints, command.braking])))
 
     def release(self) -> None:
-        """Do nothing: the last command was a hold."""
+        """Do nothing: the last command was a hold, or leads to one."""
 
     def halt(self) -> None:
         """Do nothing: the last command was a hold."""
 
 
-def joint_trajectory(arm: Arm, joints: Iterable[float]) -> JointTrajectory:
-    """Return the message that brings the arm to `joints`, (J,) rad, in one command period.
+class TrajectoryMessages:
+    """Trajectories of an arm as they go over the wire.
 
-    One point, positions only: the controller then interpolates linearly, and its last point needs none.
-    Stamp 0 means from the moment it arrives; a new message replaces the old trajectory.
+    Built anew, a message of fifteen points takes several times as long as everything else that sends a
+    command; only the positions in it change, so they are written into one that was serialised before.
     """
-    duration = Duration(sec=arm.period_ns // SECOND_NS, nanosec=arm.period_ns % SECOND_NS)
-    point = JointTrajectoryPoint(positions=list(map(float, joints)), time_from_start=duration)
-    return JointTrajectory(joint_names=list(arm.joints), points=[point])
+
+    def __init__(self, arm: Arm) -> None:
+        self._arm = arm
+        self._made: dict[int, tuple[bytearray, FloatArray]] = {}  # by the number of points
+
+    def of(self, way: FloatArray) -> bytes:
+        """Return the message that brings the arm to each of `way` (N, J) rad, one command period apart."""
+        if len(way) not in self._made:
+            self._made[len(way)] = self._make(*way.shape)
+        message, positions = self._made[len(way)]
+        positions[:] = way
+        return bytes(message)
+
+    def _make(self, points: int, joints: int) -> tuple[bytearray, FloatArray]:
+        """Return a message, and the view of its positions, found by numbers that are nowhere else in it."""
+        marks = np.pi + np.arange(points * joints, dtype=np.float64).reshape(points, joints)
+        message = bytearray(serialize_message(joint_trajectory(self._arm, marks)))
+        first, last = message.find(marks[0].tobytes()), message.find(marks[-1].tobytes())
+        stride = (last - first) // max(1, points - 1)
+        return message, np.ndarray((points, joints), np.float64, message, first, (stride, 8))
+
+
+def joint_trajectory(arm: Arm, way: FloatArray) -> JointTrajectory:
+    """Return the message that brings the arm to each of `way` (N, J) rad, one command period apart.
+
+    Positions only: the controller then interpolates linearly, and its last point needs no velocity. Stamp 0
+    means from the moment it arrives.
+    """
+    times = (divmod((n + 1) * arm.period_ns, SECOND_NS) for n in range(len(way)))
+    points = [
+        JointTrajectoryPoint(positions=joints, time_from_start=Duration(sec=sec, nanosec=nanosec))
+        for joints, (sec, nanosec) in zip(way.tolist(), times, strict=True)
+    ]
+    return JointTrajectory(joint_names=list(arm.joints), points=points)

@@ -3,7 +3,7 @@
 The loop does what `nodes/inference_node.py` does on a real robot: messages are decoded and pushed as they
 come, at each command tick the clocks are compared, a plan is taken over, the next observation is handed to
 inference, and a command is asked for. Inference takes THINK_NS. The arm is ideal: it goes in straight lines
-from command to command.
+from command to command, and where none comes by the braking of the last one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from dynamo_policies.gates import Reaction
 from dynamo_ros.core.deployable import Deployable
 from dynamo_ros.core.plans import Plan
 from dynamo_ros.core.runner import Runner
+from dynamo_ros.core.ways import Given, place, resting
 from dynamo_ros.core.worker import hand_over, infer
 from dynamo_ros.faults.circling import READY, Circling
 from dynamo_ros.faults.hand import FollowingHand
@@ -45,11 +46,16 @@ class Tick(NamedTuple):
     """One command tick, by the steady clock."""
 
     at_ns: int
-    joints: FloatArray | None  # the command, (J,) rad; None: nothing was sent
+    given: Given | None  # the command; None: nothing was sent
     rest: FloatArray  # where the arm would come to rest, (J,) rad
     measured: FloatArray  # where the arm was, (J,) rad
     stop: str  # the kind of the latched stop, empty while there is none
     wants: tuple[tuple[str, Reaction], ...]  # the gates that want something, and what
+
+    @property
+    def joints(self) -> FloatArray | None:
+        """The command, (J,) rad; None: nothing was sent."""
+        return None if self.given is None else self.given.joints
 
 
 class Bench:
@@ -70,8 +76,8 @@ class Bench:
         self.robot: dict[str, int] | None = dict(WELL)  # None: the controller says nothing
         self.deadman: bool | None = True  # None: nobody says anything about it
         self._decoder = Decoder(contract, bundle.frames)
-        self._way = [np.array(READY[contract.kinematics])] * 2
-        self._sent_ns = START_NS
+        self._begun = np.array(READY[contract.kinematics])  # where the arm was when the last command came
+        self._given = resting(self._begun)
         self.hand = FollowingHand(contract, START_NS, swings=isinstance(bundle, Circling))
         self.sensors = sensors(contract, START_NS, self._measure)
         self._names = {
@@ -94,9 +100,7 @@ class Bench:
     @property
     def arm(self) -> FloatArray:
         """Where the arm is, (J,) rad."""
-        part = (self.now_ns - self._sent_ns) / self.contract.arm.period_ns
-        way: FloatArray = self._way[0] + min(1.0, part) * (self._way[1] - self._way[0])
-        return way
+        return place(self.contract.arm, self._given, self._begun, self.now_ns)
 
     def begin(self) -> None:
         """Let the sensors come, then the policy begin."""
@@ -165,13 +169,13 @@ class Bench:
         self._think()
         command = self.runner.command(self.stamp_ns)
         measured = self.arm
-        if command is not None:
-            self._way, self._sent_ns = [measured, command.joints], self.now_ns
+        given = None if command is None else Given(self.now_ns, command.joints, command.braking)
+        if given is not None:
+            self._begun, self._given = measured, given
         self.hand.follow(None if command is None else command.hand, self.now_ns)
         stop = "" if self.runner.stopped is None else self.runner.stopped.kind
-        joints = None if command is None else command.joints
         wants = tuple(self.runner.gates.reactions().items())
-        self.ticks.append(Tick(self.now_ns, joints, self.runner.rest, measured, stop, wants))
+        self.ticks.append(Tick(self.now_ns, given, self.runner.rest, measured, stop, wants))
 
     def _think(self) -> None:
         """Do what `core.worker` does, in simulated time."""

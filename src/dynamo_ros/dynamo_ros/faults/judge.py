@@ -3,7 +3,7 @@
 The arm is *safe* from the first command on with which the point where it would come to rest stays where it
 is: from there on every command belongs to one braking, or repeats the last, or none comes at all. Time to
 safe counts from the moment at which the fault was put in to that command; where commands cease, to one period
-after the last, when the driver has come to its end.
+after the last, when the driver has come to its end or begins to brake.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from dynamo_policies.contract import Contract
 from dynamo_policies.kinematics import chain
 from dynamo_ros.core.command_clock import PAUSE_PERIODS
 from dynamo_ros.core.limit_audit import audit
+from dynamo_ros.core.ways import all_parts
 from dynamo_ros.faults.bench import Tick
 
 FloatArray = npt.NDArray[np.float64]
 
 SAME_RAD = 1e-7
-STILL = 4  # commands of standing still before the first: the differences of the audit begin there
 MOVING_RAD = 2e-3  # a joint that moves less than this in the last periods stands
 RECENT = 5
 
@@ -43,8 +43,9 @@ def safety(contract: Contract, ticks: Sequence[Tick], since_ns: int, until_ns: i
     after = [tick for tick in ticks if since_ns < tick.at_ns <= until_ns]
     all_of, period_ns = [before[-1], *after], contract.arm.period_ns
     if (ceased_ns := _ceased(contract, before[-1], after, until_ns)) is not None:
-        safe_s = _seconds(ceased_ns, since_ns)
-        return Safety(safe_s, safe_s, _length(contract, [before[-1].measured, *_commanded(before)]))
+        way = _last_way(contract, before[-1])
+        rest_ns = ceased_ns + period_ns * max(0, len(way) - 2)
+        return Safety(_seconds(ceased_ns, since_ns), _seconds(rest_ns, since_ns), _length(contract, way))
     stays = [_same(one.rest, other.rest) for one, other in itertools.pairwise(all_of)]
     count = _begin_of_rest(all_of, stays)
     first = _begin_of_braking(stays[: count - 1])
@@ -63,29 +64,17 @@ def moves(ticks: Sequence[Tick], until_ns: int) -> bool:
 
 
 def violations(contract: Contract, ticks: Sequence[Tick]) -> tuple[str, ...]:
-    """Return the limits that the commands broke, each series between pauses by itself."""
+    """Return the limits that the way of the arm broke."""
     broken: set[str] = set()
-    for one in _series(contract, ticks):
-        broken.update(audit(contract, np.array(one)).violations)
+    first = next((tick for tick in ticks if tick.given is not None), None)
+    given = [tick.given for tick in ticks if tick.given is not None]
+    for one in [] if first is None else all_parts(contract.arm, first.measured, given):
+        broken.update(audit(contract, one).violations)
     return tuple(sorted(broken))
 
 
-def _series(contract: Contract, ticks: Sequence[Tick]) -> list[list[FloatArray]]:
-    found: list[list[FloatArray]] = []
-    sent_ns = None
-    for tick in ticks:
-        if tick.joints is None:
-            continue
-        if sent_ns is None or tick.at_ns - sent_ns > PAUSE_PERIODS * contract.arm.period_ns:
-            # The arm stands: whatever is commanded next has to begin there.
-            found.append([tick.measured] * STILL)
-        found[-1].append(tick.joints)
-        sent_ns = tick.at_ns
-    return found
-
-
 def _ceased(contract: Contract, before: Tick, after: Sequence[Tick], until_ns: int) -> int | None:
-    """Return when the driver was at the end of what was sent, where no commands came; None where some did."""
+    """Return when the driver was at the end of the last command, where no more came; None where some did."""
     next_ns = after[0].at_ns if after else until_ns
     if next_ns - before.at_ns <= PAUSE_PERIODS * contract.arm.period_ns:
         return None
@@ -117,9 +106,11 @@ def _seconds(at_ns: int, since_ns: int) -> float:
     return max(0, at_ns - since_ns) / 1e9
 
 
-def _commanded(ticks: Sequence[Tick]) -> list[FloatArray]:
-    """Return where the arm was sent last, if it was."""
-    return [tick.joints for tick in ticks[-1:] if tick.joints is not None]
+def _last_way(contract: Contract, tick: Tick) -> list[FloatArray]:
+    """Return where the arm went from a tick on, if nothing was sent any more."""
+    if tick.given is None:
+        return [tick.measured]
+    return [tick.measured, tick.given.joints, *(tick.given.braking if contract.arm.brakes_itself else ())]
 
 
 def _length(contract: Contract, joints: Sequence[FloatArray]) -> float:

@@ -65,7 +65,7 @@ class RosBus:
         self._ends: list[Callable[[], object]] = []
 
     def publisher(self, kind: type, topic: str) -> Callable[[Any], None]:
-        """Return what publishes messages of the type `kind` on `topic`."""
+        """Return what publishes messages of the type `kind` on `topic`, also serialised ones (bytes)."""
         publisher = self._node.create_publisher(kind, topic, COMMANDS)
         self._ends.append(lambda: self._node.destroy_publisher(publisher))
         publish: Callable[[Any], None] = publisher.publish

@@ -13,8 +13,9 @@ from rclpy.node import Node
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.observation import Sample, Target
+from dynamo_policies.sinks import Arm
 from dynamo_policies.streams import PoseStream, Stream
-from dynamo_ros.core.command_clock import PAUSE_PERIODS
+from dynamo_ros.core.command_clock import patience_ns
 from dynamo_ros.core.commander import ArmCommand
 from dynamo_ros.drivers import ARM_DRIVERS
 from dynamo_ros.nodes.bus import RosBus
@@ -107,19 +108,20 @@ class _Publisher(Protocol):
 
 
 def bring_to_rest(
-    publisher: _Publisher, commands: Iterable[ArmCommand], *, period_ns: int, now_ns: Callable[[], int]
+    publisher: _Publisher, commands: Iterable[ArmCommand], *, arm: Arm, now_ns: Callable[[], int]
 ) -> None:
-    """Publish the last `commands`, one a period; nothing else happens meanwhile.
+    """Publish the last `commands` of `arm`, one a period; nothing else happens meanwhile.
 
-    Where they are held up for so long that the arm stands, the rest is not sent: it would be a jolt.
+    Where they are held up for so long that the arm stands, or has begun to brake by itself, the rest is not
+    sent: it would be a jolt.
     """
     sent_ns = time.monotonic_ns()
     for command in commands:
-        if time.monotonic_ns() - sent_ns > PAUSE_PERIODS * period_ns:
+        if time.monotonic_ns() - sent_ns > patience_ns(arm):
             return
         publisher.publish(command, now_ns())
         sent_ns = time.monotonic_ns()
-        time.sleep(period_ns / 1e9)
+        time.sleep(arm.period_ns / 1e9)
 
 
 def action_stream(contract: Contract, kind: type[T]) -> T:

@@ -200,9 +200,8 @@ class InferenceNode(ManagedNode):
         self._active = self._episode_start.waits = False
         if self._command_timer is not None:
             self.destroy_timer(self._command_timer)
-        period_ns = self._runner.contract.arm.period_ns
         last = self._runner.finish(self._now_ns())
-        bring_to_rest(self._commands, last, period_ns=period_ns, now_ns=self._now_ns)
+        bring_to_rest(self._commands, last, arm=self._runner.contract.arm, now_ns=self._now_ns)
         self._worker.drop()
         self._runner.timings.pause()
         self._authority.tell("nobody")

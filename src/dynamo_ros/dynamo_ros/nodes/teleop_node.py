@@ -36,7 +36,7 @@ class TeleopNode(Node):
     def __init__(self, overrides: list[Parameter] | None = None) -> None:
         super().__init__("teleop_node", parameter_overrides=overrides)
         contract = find_contract(self.declare_parameter("contract", "xarm_kitchen").value)
-        self._arm_joints, self._period_ns = contract.arm.joints, contract.arm.period_ns
+        self._arm = contract.arm
         self._teleoperation = Teleoperation(contract)
         self._commands = CommandPublisher(self, contract)
         self._hand_stream = contract.hand_stream
@@ -56,8 +56,8 @@ class TeleopNode(Node):
 
     def destroy_node(self) -> None:
         """Bring the arm to rest while the topics still work."""
-        last = self._teleoperation.finish()
-        bring_to_rest(self._commands, last, period_ns=self._period_ns, now_ns=self._now_ns)
+        last = self._teleoperation.finish(self._now_ns())
+        bring_to_rest(self._commands, last, arm=self._arm, now_ns=self._now_ns)
         super().destroy_node()
 
     def _observe(self, sample: Sample) -> None:
@@ -68,7 +68,7 @@ class TeleopNode(Node):
 
     def _jog(self, message: JointJog) -> None:
         try:
-            velocities = jog_velocities(self._arm_joints, message.joint_names, message.velocities)
+            velocities = jog_velocities(self._arm.joints, message.joint_names, message.velocities)
         except JogError as error:
             self.get_logger().error(f"{JOG_TOPIC}: {error}", throttle_duration_sec=1.0)
             return

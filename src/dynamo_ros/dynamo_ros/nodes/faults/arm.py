@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import bisect
+import time
 from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from trajectory_msgs.msg import JointTrajectory
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import ConfigError
 from dynamo_policies.sinks import GripperCommandSink, TrajectoryArm
+from dynamo_ros.core.ways import Given, place, resting
 from dynamo_ros.faults.bench import REPORT_NS, WELL
 from dynamo_ros.faults.distortions import Line
 from dynamo_ros.faults.sensors import header
@@ -32,29 +34,24 @@ SOUND = WELL | {"mt_able": -1}  # all bits, in the message's int16
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
-class Sent(NamedTuple):
-    """A command, and when the node sent it, ns of this process's clock."""
-
-    at_ns: int
-    joints: FloatArray  # (J,) rad
-
-
 class FollowingArm:
-    """The arm with its gripper, under `joints` (J,) rad, its controller, and who holds the deadman.
+    """The arm with its gripper, at `joints` (J,) rad first, its controller, and who holds the deadman.
 
-    Joint states go by `line`. `reports` is what the controller says, and `held` whether the deadman is held;
-    None: nothing is said of it. The clock of whoever commands may jump `ahead_ns` ahead of the one here.
+    `sent` are its commands, by when they were sent. It is at once where a command leads to in a period, and
+    brakes where no other follows. Joint states go by `line`. `reports` is what the controller says, and
+    `held` whether the deadman is held; None: nothing is said of it. The clock of whoever commands may jump
+    `ahead_ns` ahead of the one here.
     """
 
     def __init__(self, node: Node, contract: Contract, joints: FloatArray) -> None:
-        self.sent: list[Sent] = []
+        self._node, self._contract = node, contract
+        self.sent: list[Given] = []
         self.stops: list[str] = []  # why the node stopped, as it told; empty texts: no longer
-        self.joints = joints
+        self.stand(joints)
         self.line = Line()
         self.reports: dict[str, int] | None = SOUND
         self.held: bool | None = True
         self.ahead_ns = 0
-        self._node, self._contract = node, contract
         stream = contract.streams[contract.arm_stream]
         self._states = node.create_publisher(JointState, stream.topic, 20)
         self._estop = node.create_publisher(Bool, contract.gates.estop.topic, 10)
@@ -70,6 +67,17 @@ class FollowingArm:
         if isinstance(contract.gripper, GripperCommandSink):
             self._gripper = ActionServer(node, GripperCommand, contract.gripper.action, self._grip)
 
+    @property
+    def joints(self) -> FloatArray:
+        """Where the arm is, (J,) rad."""
+        given, period_ns = self._given, self._contract.arm.period_ns
+        since_ns = time.time_ns() - self._came_ns
+        return place(self._contract.arm, given, given.joints, given.at_ns + period_ns + since_ns)
+
+    def stand(self, joints: FloatArray) -> None:
+        """Be at rest at `joints` (J,) rad."""
+        self._given, self._came_ns = resting(joints), time.time_ns()
+
     def end(self) -> None:
         """Take the gripper out of the graph, where the end of its node would leave it."""
         if self._gripper is not None:
@@ -80,11 +88,12 @@ class FollowingArm:
         self._estop.publish(Bool(data=pressed))
 
     def _follow(self, message: JointTrajectory, info: Mapping[str, int | None]) -> None:
-        self.joints = np.array(message.points[-1].positions)
+        way = np.array([point.positions for point in message.points])
         told_ns, received_ns = int(info["source_timestamp"] or 0), int(info["received_timestamp"] or 0)
         # The middleware hands on what waits by the clock of whoever sent it.
-        sent = Sent(sent_ns(told_ns, received_ns, self.ahead_ns), self.joints)
-        bisect.insort(self.sent, sent, key=lambda one: one.at_ns)
+        given = Given(sent_ns(told_ns, received_ns, self.ahead_ns), way[0], way[1:])
+        bisect.insort(self.sent, given, key=lambda one: one.at_ns)
+        self._given, self._came_ns = given, time.time_ns()
 
     def _note_stop(self, message: String) -> None:
         self.stops.append(message.data)

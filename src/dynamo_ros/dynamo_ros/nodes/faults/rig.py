@@ -141,7 +141,7 @@ class Rig:
         self.client.configure()
         self.client.ready()
         self.caller.until(self._cameras_are_there, "the cameras", STARTUP_S)
-        self.arm.joints = self._start
+        self.arm.stand(self._start)
         self.caller.pause(0.3)
         deadline = time.monotonic() + PATIENCE_S
         while True:

@@ -2,12 +2,11 @@
 
 The arm moves along a line at a steady speed when a fault is put in. It is safe from the first command on
 after which the tool never again goes at CRUISE of that speed before it rests; where commands cease, one
-period after the last. Times are those at which the node sent its commands.
+period after the last, when the arm begins to brake. Times are those at which the node sent its commands.
 """
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterator, Sequence
 
@@ -19,8 +18,8 @@ from dynamo_policies.kinematics import chain
 from dynamo_ros.core.command_clock import PAUSE_PERIODS
 from dynamo_ros.core.limit_audit import audit
 from dynamo_ros.core.shaping import worst_stop
+from dynamo_ros.core.ways import Given, Way
 from dynamo_ros.faults.trial import GRANTED_PERIODS, Row
-from dynamo_ros.nodes.faults.arm import Sent
 from dynamo_ros.nodes.faults.rig import Rig
 from dynamo_ros.nodes.faults.table import RosFault
 
@@ -28,8 +27,7 @@ FloatArray = npt.NDArray[np.float64]
 
 CRUISE, CRUISE_S = 0.9, 0.5
 STILL_M_S = 1e-3
-STILL = 4
-UNSURE_PERIODS = 1  # between the node's last look at its clock and the stamp of the middleware
+RECENT = 3  # commands before one that say how smoothly it goes on
 AFTER_S, LATER_S = 2.0, 3.0  # a busy computer may need longer to go on
 
 
@@ -83,19 +81,19 @@ def not_tried(name: str, what: str, expected: str, *, problem: str = "") -> Row:
 
 
 def answer(
-    contract: Contract, sent: Sequence[Sent], since_ns: int, until_ns: int
+    contract: Contract, sent: Sequence[Given], since_ns: int, until_ns: int
 ) -> tuple[str, int | None, int | None]:
     """Return what the commands show came of a fault, and after how long the arm was safe and at rest, ns."""
     period_ns = contract.arm.period_ns
     before = [one for one in sent if one.at_ns <= since_ns]
     after = [one for one in sent if since_ns < one.at_ns <= until_ns]
-    last_ns = (after or before)[-1].at_ns
+    last = (after or before)[-1]
     speeds = np.linalg.norm(np.diff(_places(contract, [*before, *after]), axis=0), axis=1) / (period_ns / 1e9)
     cruise = float(np.median(speeds[: len(before) - 1]))
     now = speeds[len(before) - 1 :]  # one for each command after
-    if until_ns - last_ns > PAUSE_PERIODS * period_ns and not (len(now) and now[-1] < STILL_M_S):
-        ended_ns = max(0, last_ns + period_ns - since_ns)
-        return "silence", ended_ns, ended_ns
+    if until_ns - last.at_ns > PAUSE_PERIODS * period_ns and not (len(now) and now[-1] < STILL_M_S):
+        ended_ns = max(0, last.at_ns + period_ns - since_ns)
+        return "silence", ended_ns, ended_ns + len(last.braking) * period_ns
     rests = np.flatnonzero(now < STILL_M_S)
     if not len(rests):
         return "none", None, None
@@ -104,31 +102,25 @@ def answer(
     return "hold", after[first].at_ns - since_ns, after[int(rests[0])].at_ns - since_ns
 
 
-def violations(contract: Contract, sent: Sequence[Sent]) -> tuple[str, ...]:
-    """Return the limits that commands broke, each series between pauses by itself, from where the arm was."""
-    broken: set[str] = set()
-    series = [[sent[0].joints]] if sent else []
-    for n, (before, one) in enumerate(itertools.pairwise(sent)):
-        if _paused(contract, sent[max(0, n - STILL + 1) : n + STILL + 1], one.at_ns - before.at_ns):
-            series.append([before.joints] * STILL)
-        series[-1].append(one.joints)
-    for joints in series:
-        if len(joints) >= STILL:
-            broken.update(audit(contract, np.array(joints)).violations)
-    return tuple(sorted(broken))
+def violations(contract: Contract, sent: Sequence[Given]) -> tuple[str, ...]:
+    """Return the limits that the way of the arm broke, from the first command on.
 
-
-def _paused(contract: Contract, around: Sequence[Sent], gap_ns: int) -> bool:
-    """Return whether the node took a gap for a pause, after which motion begins at rest.
-
-    It decides by its clock, which it reads right before it sends. Where a gap may be either by the time of
-    sending, the commands tell, which then keep limits with the pause or without it.
+    Where commands failed to come the arm braked, and the node took note for how many periods, by its clock,
+    which it reads right before it sends. By the time of sending that may be one more or less.
     """
-    period_ns = contract.arm.period_ns
-    beyond_ns = gap_ns - PAUSE_PERIODS * period_ns
-    if abs(beyond_ns) > UNSURE_PERIODS * period_ns:
-        return beyond_ns > 0
-    return bool(audit(contract, np.array([one.joints for one in around])).violations)
+    if not sent:
+        return ()
+    way = Way(contract.arm, sent[0], still=1)
+    for one in sent[1:]:
+        told, recent = way.missed(one.at_ns), way.parts[-1][-RECENT:]
+        likely = [told, *(n for n in (told - 1, told + 1) if n >= 0)]
+        smooth = (n for n in likely if _keeps(contract, [*recent, *way.coasting(n), one.joints]))
+        way.go(one, missed=next(smooth, told))
+    return () if len(way.parts[-1]) < RECENT + 1 else audit(contract, np.array(way.parts[-1])).violations
+
+
+def _keeps(contract: Contract, joints: Sequence[FloatArray]) -> bool:
+    return len(joints) <= RECENT or not audit(contract, np.array(joints)).violations
 
 
 def lateness(contract: Contract, fault: RosFault, safe_ns: int | None, rest_ns: int | None) -> Iterator[str]:
@@ -177,7 +169,7 @@ def _bound_ns(contract: Contract, fault: RosFault) -> int | None:
     return fault.within_ns + GRANTED_PERIODS * contract.arm.period_ns
 
 
-def _places(contract: Contract, sent: Sequence[Sent]) -> FloatArray:
+def _places(contract: Contract, sent: Sequence[Given]) -> FloatArray:
     joints = np.array([one.joints for one in sent]).reshape(-1, len(contract.arm.joints))
     places: FloatArray = chain(contract.kinematics).forward(joints, tool_offset_m=contract.tool_offset_m)[0]
     return places
