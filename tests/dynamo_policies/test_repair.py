@@ -44,7 +44,7 @@ contract = load_contract(sys.argv[1])
 writer = EpisodeWriter(Path(sys.argv[2]), contract, "put_yogurt", operator="a", note="first")
 for raw in episode_messages(contract, 2.0):
     writer.write(*raw)
-while writer._bag.safe < writer.messages:
+while writer._bag.pen.safe < writer.messages:
     time.sleep(0.01)
 os._exit(9)
 """

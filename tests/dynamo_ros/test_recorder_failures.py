@@ -17,7 +17,7 @@ from bag_factory import Raw, episode_messages, files_no_larger_than, image_messa
 from dynamo_policies.bags import find_bags, read_info
 from dynamo_policies.contract import Contract
 from dynamo_policies.verdict import KEY, parse_verdict
-from dynamo_ros.core import bag_writer
+from dynamo_ros.core import bag_writer, pen
 from dynamo_ros.core.recorder import Recorder
 from dynamo_ros.core.recording import EpisodeSummary, EpisodeWriter, RecordingError
 from dynamo_ros.core.recording_plan import RecordingPlan
@@ -268,7 +268,7 @@ def test_the_folders_of_a_recording_are_synced_while_it_goes_on(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", note)
-    monkeypatch.setattr(bag_writer, "SYNC_BYTES", 0)
+    monkeypatch.setattr(pen, "SYNC_BYTES", 0)
     writer = EpisodeWriter(tmp_path / "episode", contract, "put_yogurt")
     part = tmp_path / ".episode.part"
     for raw in messages:

@@ -1,9 +1,10 @@
 """A disk that takes its time with a sync does not keep messages from being handed to the system."""
 
+import itertools
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from bag_factory import episode_messages
 from dynamo_policies.bags import read_info
 from dynamo_policies.contract import Contract
-from dynamo_ros.core import bag_writer
+from dynamo_ros.core import bag_writer, pen
 from dynamo_ros.core.recording import EpisodeWriter
 from dynamo_ros.core.syncing import Syncer
 
@@ -71,10 +72,35 @@ def test_messages_reach_the_system_while_the_disk_syncs(
     assert syncing.wait(30.0)
     for raw in messages[50:]:
         assert writer.write(*raw)
-    until(lambda: writer._bag.safe == len(messages))
+    until(lambda: writer._bag.pen.safe == len(messages))
     go.set()
     assert writer.close("success").error == ""
     assert read_info(tmp_path / "episode").messages == len(messages)
+
+
+def test_what_was_written_reaches_the_system_although_much_more_waits(
+    contract: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck, go, writes = threading.Event(), threading.Event(), itertools.count()
+    writev = os.writev
+
+    def slow(descriptor: int, pieces: Sequence[bytes]) -> int:
+        if next(writes) > 40:
+            stuck.set()
+            assert go.wait(60.0)
+        return writev(descriptor, pieces)
+
+    monkeypatch.setattr(bag_writer, "LOOK_S", 1.0)  # What comes in this second is taken at once.
+    monkeypatch.setattr(pen, "FLUSH_S", 0.0)
+    writer = EpisodeWriter(tmp_path / "episode", contract, "put_yogurt")
+    monkeypatch.setattr(os, "writev", slow)
+    for raw in episode_messages(contract, 1.0):
+        assert writer.write(*raw)
+    assert stuck.wait(30.0)
+    assert writer.waiting_bytes
+    assert writer._bag.pen.safe
+    go.set()
+    writer.discard()
 
 
 def test_a_disk_that_can_not_sync_stops_the_writing(
@@ -107,7 +133,7 @@ def test_a_sync_that_fails_when_the_episode_has_ended_is_told(
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(bag_writer, "Syncer", NotedSyncer)
-    monkeypatch.setattr(bag_writer, "SYNC_BYTES", 0)
+    monkeypatch.setattr(pen, "SYNC_BYTES", 0)
     monkeypatch.setattr(os, "fdatasync", failing)
     writer = EpisodeWriter(tmp_path / "episode", contract, "put_yogurt")
     for raw in episode_messages(contract, 0.2):

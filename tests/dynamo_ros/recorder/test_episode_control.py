@@ -17,7 +17,7 @@ from std_srvs.srv import Trigger
 
 from dynamo_policies.bags import read_info
 from dynamo_policies.contract import Contract
-from dynamo_ros.core import bag_writer
+from dynamo_ros.core import pen
 from dynamo_ros.core.recording import RecordingError
 from dynamo_ros.nodes.episode_keys import EpisodeKeys
 from dynamo_ros.nodes.recorder_node import RecorderNode
@@ -248,7 +248,7 @@ def test_an_episode_that_the_disk_ends_is_cued_once(
         syncing.set()
         assert go.wait(60.0)
 
-    monkeypatch.setattr(bag_writer, "SYNC_BYTES", 0)
+    monkeypatch.setattr(pen, "SYNC_BYTES", 0)
     monkeypatch.setattr(os, "fdatasync", slow)
     assert start(ros, robot).success
     robot.everything()

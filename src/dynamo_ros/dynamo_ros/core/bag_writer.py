@@ -7,33 +7,24 @@ a bag that can be seen is a whole one.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
-import json
 import shutil
 import sqlite3
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TextIO
 
-from dynamo_policies.bag_copy import sync_path
-from dynamo_policies.damaged import ABOUT
 from dynamo_ros.core.bag_files import BagFile, Item, open_bag
 from dynamo_ros.core.bag_topics import RecordingError, Topic
-from dynamo_ros.core.jpeg import JpegEncoder
+from dynamo_ros.core.part import Part
+from dynamo_ros.core.pen import Pen
 from dynamo_ros.core.storage_settings import StorageSettings
 from dynamo_ros.core.syncing import Syncer
 
 __all__ = ["BagWriter", "Item", "RecordingError", "Topic"]
 
-# Chunks are closed and handed to the system this often, which bounds what a killed process loses.
-FLUSH_S = 0.25
-# Data goes to the disk this often, or in such pieces: a power loss takes no more, and closing is quick.
-SYNC_S, SYNC_BYTES = 1.0, 64 << 20
 # The thread looks into the queue this often, or when so much waits: waking it for each message costs more.
 LOOK_S, WAKE_BYTES = 0.05, 8 << 20
 JOIN_S, OPEN_S = 60.0, 20.0
@@ -45,8 +36,7 @@ class BagWriter:
 
     A failing disk stops the thread; `error` then says why. What was written before stays in the hidden
     folder, and `dynamo_policies.repair` makes a bag of it. `full` says that the disk's reserve is reached:
-    the bag should be finished, which still works. `refused` counts the images of each topic that could not be
-    made JPEGs, `refusal` says why.
+    the bag should be finished, which still works. `pen` knows what was written.
     """
 
     def __init__(
@@ -66,24 +56,15 @@ class BagWriter:
             RecordingError: the bag exists, can't be made, or a type is not known.
         """
         self.accepted = self.accepted_bytes = self.waiting_bytes = 0
-        self.written = self.written_bytes = self.safe = 0  # `safe` ones outlive this process.
-        self.error = self.full = self.refusal = ""
+        self.error = self.full = ""
+        self.pen: Pen  # as soon as the bag is open
         self.done = threading.Event()
         self._path, self._topics, self._settings = path, tuple(topics), settings
-        self._part = path.parent / f".{path.name}.part"
-        self._bag = self._part / path.name  # The file is named after its folder.
-        if path.exists() or self._part.exists():
-            raise RecordingError(
-                f"{path if path.exists() else self._part} exists already; choose another name"
-            )
+        self._part = Part(path)
         self._about, self._ending, self._unwanted = dict(custom), False, False
         self._custom: Callable[[], Mapping[str, str]] = lambda: self._about
-        self._jpegs, self._jpeg = dict(jpegs or {}), JpegEncoder(settings.jpeg_quality)
-        self.refused = Counter(dict.fromkeys(self._jpegs, 0))  # never grows while others sum it up
-        self._hashes = {topic.name: hashlib.sha256() for topic in topics} if settings.hashes else {}
+        self._jpegs = dict(jpegs or {})
         self._queue: deque[Item] = deque()
-        self._unsynced, self._placed = 0, False
-        self._flushed_s = self._synced_s = time.monotonic()
         self._changed = threading.Condition()
         self._opened = threading.Event()
         # sqlite3 wants to be opened by the thread that writes.
@@ -120,8 +101,8 @@ class BagWriter:
         self._thread.join(JOIN_S)
         error = self.error
         if self._thread.is_alive():  # It may still come to its end.
-            error = error or f"the disk of {self._part} did not take the rest within {JOIN_S:g} s"
-        return self._part if error else self._path, error
+            error = error or f"the disk of {self._part.folder} did not take the rest within {JOIN_S:g} s"
+        return self._part.folder if error else self._path, error
 
     def discard(self) -> None:
         """Stop and delete what was written."""
@@ -130,7 +111,7 @@ class BagWriter:
             self._unwanted = True
         self._tell_to_end()
         self._thread.join(JOIN_S)
-        shutil.rmtree(self._part, ignore_errors=True)  # A disk that failed has ended the thread before.
+        self._part.remove()  # A disk that failed has ended the thread before.
 
     def _tell_to_end(self) -> None:
         with self._changed:
@@ -145,53 +126,43 @@ class BagWriter:
             foreseen = True
         finally:  # Python prints what was not foreseen.
             if not foreseen:
-                self.error = self.error or f"the thread that writes {self._bag} ended unexpectedly"
+                self.error = self.error or f"the thread that writes {self._part.bag} ended unexpectedly"
             self._opened.set()
             self.done.set()
 
     def _write_bag(self) -> None:
         try:
-            bag = open_bag(self._bag, self._topics, self._settings)
+            bag = open_bag(self._part.bag, self._topics, self._settings)
         except RecordingError as error:
             self.error = str(error)
             return
         try:
-            about = self._write_about()
+            about = self._part.describe(self._about)
         except OSError as error:
-            self.error = f"can't write to {self._part}: {_reason(error)}"
+            self.error = f"can't write to {self._part.folder}: {_reason(error)}"
             self._throw_away(bag)
             return
+        self.pen = Pen(bag, self._topics, self._settings, self._jpegs, clock_s=time.monotonic)
         self._opened.set()
         with about:  # Closing it gives its lock back.
             self._write_all(bag)
             self._conclude(bag)
-
-    def _write_about(self) -> TextIO:
-        """Put down what `repair` needs should this process die, and hold a lock that says it has not."""
-        about = (self._part / ABOUT).open("w")
-        try:
-            fcntl.flock(about, fcntl.LOCK_EX)
-            json.dump(self._about, about)
-            about.flush()
-        except OSError:
-            with contextlib.suppress(OSError):  # It flushes once more.
-                about.close()
-            raise
-        return about
 
     def _write_all(self, bag: BagFile) -> None:
         syncer = Syncer(partial(self._sync, bag), DISK_ERRORS, name=f"sync {self._path.name}")
         try:
             while (batch := self._take()) is not None:
                 for item in batch:
-                    self._write(bag, item)
-                self._tend(bag, syncer)
+                    self.pen.write(item)
+                    self._took(len(item.data))
+                    self._tend(syncer)
+                self._tend(syncer)  # There may have been none.
         except DISK_ERRORS as error:
-            self.error = f"writing {self._bag} failed: {_reason(error)}"
+            self.error = f"writing {self._part.bag} failed: {_reason(error)}"
         finally:
             syncer.end()
         if syncer.error is not None and not self.error:  # by the sync that was under way at the end
-            self.error = f"writing {self._bag} failed: {_reason(syncer.error)}"
+            self.error = f"writing {self._part.bag} failed: {_reason(syncer.error)}"
 
     def _take(self) -> list[Item] | None:
         """Wait for items and return all there are; None when the episode ends."""
@@ -203,51 +174,26 @@ class BagWriter:
             self._queue.clear()
             return batch
 
-    def _write(self, bag: BagFile, item: Item) -> None:
-        size = len(item.data)
-        if item.topic in self._jpegs:
-            try:
-                data = self._jpeg.encode(item.data)
-            except RecordingError as error:
-                self.refused[item.topic] += 1
-                self.refusal = str(error)
-                self._took(size)
-                return
-            item = Item(self._jpegs[item.topic], data, item.receive_ns, item.publish_ns)
-        bag.write(item)
-        if self._hashes:
-            self._hashes[item.topic].update(item.data)
-        self.written += 1
-        self.written_bytes += len(item.data)
-        self._unsynced += len(item.data)
-        self._took(size)
-
     def _took(self, size: int) -> None:
         with self._changed:
             self.waiting_bytes -= size
 
-    def _tend(self, bag: BagFile, syncer: Syncer) -> None:
-        now_s = time.monotonic()
-        if now_s - self._flushed_s >= FLUSH_S:
-            bag.flush()
-            self.safe, self._flushed_s = self.written, now_s
+    def _tend(self, syncer: Syncer) -> None:
+        """Hand over what it is time for: also in the middle of many items, which may take long."""
+        if self.pen.flush():
             self._look_for_room()
-        if self._unsynced > SYNC_BYTES or (self._unsynced and now_s - self._synced_s >= SYNC_S):
+        if self.pen.wants_sync():
             syncer.ask()
-            self._unsynced, self._synced_s = 0, now_s
         if syncer.error is not None:
             raise syncer.error
 
     def _sync(self, bag: BagFile) -> None:
         """Wait until what was written is on the disk; at first also the folders in which it is found."""
-        if not self._placed:
-            for path in (self._part / ABOUT, self._bag, self._part, self._path.parent):
-                sync_path(path)
-            self._placed = True
+        self._part.sync()
         bag.sync()
 
     def _look_for_room(self) -> None:
-        free = shutil.disk_usage(self._part).free
+        free = shutil.disk_usage(self._part.folder).free
         if free < self._settings.reserve_bytes:
             self.full = (
                 f"{free / 1e6:.0f} MB are free on the disk of {self._path.parent}; "
@@ -260,7 +206,7 @@ class BagWriter:
                 self._complete(bag)
                 return
             except DISK_ERRORS as error:
-                self.error = f"could not complete {self._bag}: {_reason(error)}"
+                self.error = f"could not complete {self._part.bag}: {_reason(error)}"
         if self._unwanted:
             self._throw_away(bag)
         else:
@@ -272,17 +218,11 @@ class BagWriter:
 
     def _throw_away(self, bag: BagFile) -> None:
         self._abort(bag)
-        shutil.rmtree(self._part, ignore_errors=True)
+        self._part.remove()
 
     def _complete(self, bag: BagFile) -> None:
-        hashes = {topic: digest.hexdigest() for topic, digest in self._hashes.items()}
-        bag.finish({**self._custom(), **({"stream_hashes": json.dumps(hashes)} if hashes else {})})
-        for file in (*self._bag.iterdir(), self._bag):
-            sync_path(file)
-        self._bag.rename(self._path)
-        (self._part / ABOUT).unlink()
-        self._part.rmdir()
-        sync_path(self._path.parent)
+        bag.finish({**self._custom(), **self.pen.stream_hashes()})
+        self._part.reveal()
 
 
 def _reason(error: Exception) -> str:

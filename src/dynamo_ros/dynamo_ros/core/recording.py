@@ -90,7 +90,7 @@ class EpisodeWriter:
     @property
     def dropped(self) -> int:
         """Messages published or received but not written so far."""
-        return self._dropped.total() + self._bag.refused.total()
+        return self._dropped.total() + self._bag.pen.refused.total()
 
     @property
     def payload_bytes(self) -> int:
@@ -105,7 +105,7 @@ class EpisodeWriter:
     @property
     def written_bytes(self) -> int:
         """Bytes of the messages written so far."""
-        return self._bag.written_bytes
+        return self._bag.pen.written_bytes
 
     @property
     def seconds(self) -> float:
@@ -178,9 +178,9 @@ class EpisodeWriter:
         bag, (path, error) = self._bag, self._bag.wait()
         return EpisodeSummary(
             path,
-            bag.written,
-            self._dropped.total() + bag.accepted - bag.written,
-            bag.written_bytes,
+            bag.pen.written,
+            self._dropped.total() + bag.accepted - bag.pen.written,
+            bag.pen.written_bytes,
             self.seconds,
             error,
             self._outcome,
@@ -207,12 +207,12 @@ class EpisodeWriter:
             **self._custom,
             "outcome": self._outcome,
             "note": "; ".join(text for text in (self._custom["note"], note) if text),
-            "dropped": json.dumps(dict(self._dropped + self._bag.refused)),
+            "dropped": json.dumps(dict(self._dropped + self._bag.pen.refused)),
             "started_ns": str(self._first_ns or 0),
             KEY: to_json(verdict, quality),
         }
 
     def _refused(self) -> Iterator[Reason]:
         for name, stream in self._contract.cameras.items():
-            if count := self._bag.refused[stream.topic]:
-                yield Reason("red", name, f"{count} images were not stored: {self._bag.refusal}")
+            if count := self._bag.pen.refused[stream.topic]:
+                yield Reason("red", name, f"{count} images were not stored: {self._bag.pen.refusal}")
