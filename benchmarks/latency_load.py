@@ -31,6 +31,7 @@ READY = [0.0, -0.45, 0.0, 0.9, 0.0, 1.35, 0.0]
 SPREAD = (0.01, 0.01, 0.01, 0.02, 0.02, 0.02, 0.0)  # of the random actions: m, rad, gripper
 CPUS = 2
 PATIENCE_S = 5.0
+AWAKE_NS = 300_000
 
 
 def contract(cameras: int = 2, policy_hz: float = 10.0) -> Contract:
@@ -71,7 +72,8 @@ def write_bundle(folder: Path, robot: Contract, *, horizon: int = 10) -> Path:
 def publish_camera(topic: str) -> None:
     """Publish images on `topic` until stdin ends, stamped with the moment at which each is due to be sent.
 
-    As a camera's driver has it, the image lies ready by then.
+    As a camera's driver has it, the image lies ready by then. The last moment is waited for without sleep:
+    what a sleeping process takes to wake up is none of the time of an image that is on its way.
     """
     import rclpy
     from rclpy.qos import QoSProfile
@@ -89,7 +91,9 @@ def publish_camera(topic: str) -> None:
     while not ended.is_set():
         number, due_ns = number + 1, max(due_ns + round(1e9 / CAMERA_HZ), time.time_ns())
         image = payloads[number % len(payloads)].numbered(number, due_ns)
-        time.sleep(max(0, due_ns - time.time_ns()) / 1e9)
+        time.sleep(max(0, due_ns - time.time_ns() - AWAKE_NS) / 1e9)
+        while time.time_ns() < due_ns:
+            pass
         publisher.publish(image)
     node.destroy_node()
     rclpy.shutdown()

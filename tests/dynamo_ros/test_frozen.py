@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dynamo_policies import gates as settings
-from dynamo_policies.contract import Contract
+from dynamo_policies.contract import Contract, load_contract
 from dynamo_policies.gates import Gates
 from dynamo_policies.observation import Sample
 from dynamo_policies.streams import Stream
@@ -20,6 +21,7 @@ from dynamo_ros.core.motion import Motion
 from dynamo_ros.core.senses import Senses
 from policy_fixtures import CONTRACT, READY, SECOND
 
+ALLEGRO = load_contract(Path(__file__).parents[2] / "config" / "robots" / "allegro_manipulation.yaml")
 MS = 1_000_000
 NOW = 10 * SECOND
 WRIST = CONTRACT.streams["wrist"]  # at most 150 ms old
@@ -50,6 +52,15 @@ def test_an_image_that_repeats_while_the_arm_moves_is_too_old_by_its_first_stamp
     assert gate.check(NOW + 151 * MS) == ("hold", "wrist shows one image while the arm moves, for 151 ms")
     gate.saw(OTHER, np.zeros(2), NOW + 160 * MS)
     assert gate.check(NOW + 400 * MS).reaction == "none"
+
+
+@pytest.mark.parametrize("row", range(8))
+def test_an_image_that_changes_anywhere_does_not_repeat(row: int) -> None:
+    gate = camera_gate(moved_rad=0.02)
+    changed = IMAGE.copy()
+    changed[row, 3, 1] = 1
+    gate.saw(changed, np.zeros(2), NOW + 66 * MS)
+    assert gate.check(NOW + SECOND).reaction == "none"
 
 
 def test_one_image_of_an_arm_that_hardly_moves_is_no_frozen_camera() -> None:
@@ -157,3 +168,61 @@ def test_frozen_gates_are_the_contracts() -> None:
             )
         ).silent
     )
+
+
+FINGERS = (np.array(ALLEGRO.need_hand("tests").lower_rad) + np.array(ALLEGRO.need_hand("tests").upper_rad)) / 2
+
+
+def hand_board(commanded: list[float | None], *, trembles: bool = False) -> GateBoard:
+    """Return the gates after readings of one posture, 10 ms apart, and what a joint was commanded then."""
+    made, board = senses(ALLEGRO)
+    for step, one in enumerate(commanded):
+        if one is not None:
+            made.sent_hand(FINGERS + one * np.eye(16)[5])
+        made.push(Sample("hand", NOW + step * 10 * MS, FINGERS + 1e-12 * (trembles and step % 2)))
+    return board
+
+
+def test_a_hand_that_stands_while_a_finger_is_commanded_away_is_frozen() -> None:
+    gate = hand_board([0.01 * step for step in range(20)]).frozen_hand
+    assert gate is not None
+    assert gate.check(NOW + 100 * MS).reaction == "none"
+    verdict = gate.check(NOW + 190 * MS)
+    assert verdict == ("hold", "hand tells one posture while the hand is to move, for 190 ms")
+
+
+@pytest.mark.parametrize("commanded", [[None] * 50, [0.3] * 50, [0.04] * 25 + [0.0] * 25])
+def test_a_hand_that_is_hardly_commanded_to_move_may_stand(commanded: list[float | None]) -> None:
+    gate = hand_board(commanded).frozen_hand
+    assert gate is not None
+    assert gate.check(NOW + SECOND).reaction == "none"
+
+
+def test_a_hand_that_trembles_is_not_frozen() -> None:
+    gate = hand_board([0.01 * step for step in range(50)], trembles=True).frozen_hand
+    assert gate is not None
+    assert gate.check(NOW + 500 * MS).reaction == "none"
+
+
+def test_what_a_hand_was_commanded_counts_for_its_episode_alone() -> None:
+    made, board = senses(ALLEGRO)
+    made.sent_hand(FINGERS + 0.3)
+    made.begin()
+    board.reset(NOW)
+    for step in range(30):
+        if step == 5:
+            made.sent_hand(FINGERS)
+        made.push(Sample("hand", NOW + step * 10 * MS, FINGERS))
+    assert board.check(NOW + 300 * MS, guarding="arm").kind != "frozen_joints"
+
+
+@pytest.mark.parametrize(("stream", "joints"), [("arm", READY), ("hand", FINGERS)])
+def test_joints_in_degrees_are_unreadable(stream: str, joints: np.ndarray) -> None:
+    made, board = senses(ALLEGRO)
+    made.push(Sample(stream, NOW, joints))
+    made.push(Sample(stream, NOW + 10 * MS, np.degrees(joints)))
+    told = f"{stream} tells positions a whole turn outside their limits, in rad: {{'"
+    assert board.unreadable.check(NOW).text.startswith(told)
+    assert board.stale[stream].check(NOW + 105 * MS).reaction == "hold"
+    made.push(Sample(stream, NOW + 20 * MS, joints))
+    assert board.unreadable.check(NOW).reaction == "none"

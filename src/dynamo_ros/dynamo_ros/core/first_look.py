@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from statistics import median
+from threading import Lock
 from typing import Any, NamedTuple
 
 from dynamo_policies.contract import Contract
@@ -29,19 +30,22 @@ class Seen(NamedTuple):
 
 
 class FirstLook:
-    """Takes messages as they come; nothing is decoded, images least of all."""
+    """Takes messages as they come, on any thread; nothing is decoded, images least of all."""
 
     def __init__(self, contract: Contract) -> None:
         streams = contract.observed
+        self._lock = Lock()
         self._looks = {name: _Look(stream, _beside(stream, streams)) for name, stream in streams.items()}
 
     def saw(self, name: str, message: Any, receive_ns: int) -> None:
         """Take a message of the topic of the stream `name`."""
-        self._looks[name].saw(message, receive_ns)
+        with self._lock:
+            self._looks[name].saw(message, receive_ns)
 
     def seen(self, now_ns: int) -> dict[str, Seen]:
         """Return what came of each stream, until `now_ns`."""
-        return {name: look.seen(now_ns) for name, look in self._looks.items()}
+        with self._lock:
+            return {name: look.seen(now_ns) for name, look in self._looks.items()}
 
 
 class _Look:

@@ -38,7 +38,7 @@ class FrozenGate:
 
     def saw(self, value: npt.NDArray[np.generic], joints: FloatArray, stamp_ns: int) -> None:
         """Compare `value` with the one before; `joints` (J,) rad tell where the arm is, or is to be."""
-        if self._value is None or not np.array_equal(value, self._value):
+        if self._value is None or _differ(value, self._value):
             self._value, self._start, self._since_ns, self._moved = value, joints, stamp_ns, False
             self._way.clear()
             self._way.append((stamp_ns, joints))
@@ -58,3 +58,9 @@ class FrozenGate:
     def reset(self, _now_ns: int) -> None:
         """Compare with what comes from now on."""
         self._value, self._moved = None, False
+
+
+def _differ(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> bool:
+    """Return whether two values differ; the noise of a camera tells by a single row of pixels."""
+    middle = len(one) // 2
+    return not (np.array_equal(one[middle], other[middle]) and np.array_equal(one, other))

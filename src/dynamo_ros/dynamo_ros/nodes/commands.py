@@ -113,14 +113,14 @@ def bring_to_rest(
     """Publish the last `commands` of `arm`, one a period; nothing else happens meanwhile.
 
     Where they are held up for so long that the arm stands, or has begun to brake by itself, the rest is not
-    sent: it would be a jolt.
+    sent, since it would be a jolt; its time passes, until the arm is at rest in any case.
     """
-    sent_ns = time.monotonic_ns()
+    sent_ns, late = time.monotonic_ns(), False
     for command in commands:
-        if time.monotonic_ns() - sent_ns > patience_ns(arm):
-            return
-        publisher.publish(command, now_ns())
-        sent_ns = time.monotonic_ns()
+        late = late or time.monotonic_ns() - sent_ns > patience_ns(arm)
+        if not late:
+            publisher.publish(command, now_ns())
+            sent_ns = time.monotonic_ns()
         time.sleep(arm.period_ns / 1e9)
 
 

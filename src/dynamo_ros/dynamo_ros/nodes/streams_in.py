@@ -43,7 +43,8 @@ class StreamsIn:
     """Takes and decodes what the observed streams bring, on a thread of its own, until `close`.
 
     `hand_on`, on the thread of the node, calls `take` with every sample that has come; `refuse` gets the name
-    of a stream and what is wrong with its message, `saw` each message as it came. On simulated time there is
+    of a stream and what is wrong with its message. `saw` gets each message as it comes, on the other thread.
+    On simulated time there is
     no such thread, and each message is handed on at once: so runs can be repeated.
     """
 
@@ -98,7 +99,9 @@ class StreamsIn:
     def _receive(self, names: tuple[str, ...], message: Any, info: Mapping[str, int | None]) -> None:
         called_ns, (receive_ns, _sent_ns) = now_ns(self._node.get_clock()), self._times.of(info)
         for name in names:
-            self._arrivals[name].append(self._decoded(name, message, receive_ns, called_ns - receive_ns))
+            arrival = self._decoded(name, message, receive_ns, called_ns - receive_ns)
+            self._note(arrival)
+            self._arrivals[name].append(arrival)
         if not self._beside:
             self.hand_on()
 
@@ -118,15 +121,19 @@ class StreamsIn:
         stream = self._streams[name]
         return deserialize(RawMessage(stream.topic, stream.type, receive_ns, cdr))
 
-    def _hand_on(self, arrival: Arrival) -> None:
+    def _note(self, arrival: Arrival) -> None:
+        """Do what does not have to wait for, nor hold up, the thread of the node."""
         name, sample = arrival.stream, arrival.sample
         if not isinstance(arrival.message, bytes):  # which are none, as the problem says
             self._saw(name, arrival.message, arrival.receive_ns)
-        if arrival.problem:
-            self._refuse(name, arrival.problem)
-            self._node.get_logger().error(arrival.problem, throttle_duration_sec=1.0)
         if sample is not None:
             transport_ns = arrival.receive_ns - sample.stamp_ns
             stages_ns = {"transport": transport_ns, "queue": arrival.queue_ns, "decode": arrival.decode_ns}
             self._timings.arrived(name, sample.stamp_ns, **stages_ns)
-            self._take(sample)
+
+    def _hand_on(self, arrival: Arrival) -> None:
+        if arrival.problem:
+            self._refuse(arrival.stream, arrival.problem)
+            self._node.get_logger().error(arrival.problem, throttle_duration_sec=1.0)
+        if arrival.sample is not None:
+            self._take(arrival.sample)
