@@ -117,10 +117,11 @@ def bring_to_rest(
     """
     sent_ns, late = time.monotonic_ns(), False
     for command in commands:
-        late = late or time.monotonic_ns() - sent_ns > patience_ns(arm)
+        begun_ns = time.monotonic_ns()
+        late = late or begun_ns - sent_ns > patience_ns(arm)
         if not late:
+            sent_ns = begun_ns
             publisher.publish(command, now_ns())
-            sent_ns = time.monotonic_ns()
         time.sleep(arm.period_ns / 1e9)
 
 
