@@ -178,6 +178,11 @@ def test_a_pose_is_normalised(decoder: Decoder) -> None:
             r"joints \['joint7'\] are missing; the message has",
         ),
         ("arm", joint_message(JOINTS, range(6)), "6 positions given for 7 joint names"),
+        (
+            "arm",
+            joint_message((*JOINTS, "joint2"), range(8)),
+            r"joints \['joint2'\] are given more than once",
+        ),
         ("arm", joint_message(JOINTS, [np.nan] * 7), "are not all finite"),
         ("arm", joint_message(JOINTS, [np.inf] * 7), "are not all finite"),
         (

@@ -144,6 +144,8 @@ def decode_joints(name: str, stream: JointStream, message: Any) -> npt.NDArray[n
     if len(found) < len(stream.joints):
         missing = [joint for joint in stream.joints if joint not in given]
         raise DecodeError(name, f"joints {missing} are missing; the message has {given}")
+    if len(set(given)) < len(given) and (twice := [joint for joint in found if given.count(joint) > 1]):
+        raise DecodeError(name, f"joints {twice} are given more than once; the message has {given}")
     if len(message.position) != len(given):
         raise DecodeError(
             name, f"{len(message.position)} positions given for {len(given)} joint names {given}"
