@@ -170,7 +170,9 @@ def test_frozen_gates_are_the_contracts() -> None:
     )
 
 
-FINGERS = (np.array(ALLEGRO.need_hand("tests").lower_rad) + np.array(ALLEGRO.need_hand("tests").upper_rad)) / 2
+FINGERS = (
+    np.array(ALLEGRO.need_hand("tests").lower_rad) + np.array(ALLEGRO.need_hand("tests").upper_rad)
+) / 2
 
 
 def hand_board(commanded: list[float | None], *, trembles: bool = False) -> GateBoard:

@@ -96,6 +96,17 @@ def test_nothing_is_commanded_before_the_hand_was_measured() -> None:
     np.testing.assert_array_equal(limiter.step(3 * PERIOD_NS).joints, MIDDLE)
 
 
+def test_a_posture_a_whole_turn_outside_the_limits_counts_as_not_measured() -> None:
+    limiter = HandLimiter(SINK)
+    limiter.start(0)
+    limiter.aim(MIDDLE, 0)
+    limiter.observe(np.degrees(MIDDLE), PERIOD_NS)
+    assert limiter.step(2 * PERIOD_NS).joints is None
+    limiter.observe(UPPER + 1.0, 2 * PERIOD_NS)
+    command = limiter.step(3 * PERIOD_NS).joints
+    np.testing.assert_allclose(command, UPPER + 1.0, atol=0.2)
+
+
 def test_a_slower_hand_is_told_less_often_than_its_arm() -> None:
     limiter = HandLimiter(replace(SINK, rate_hz=25.0))
     limiter.observe(MIDDLE, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -101,6 +102,7 @@ class GateBoard:
             f"{arm} tells one position while the arm is to move",
             lag_ms=its.frozen_joints.lag_ms,
         )
+        self.frozen_hand = _frozen_hand(contract)
         self.plan, self.clock = PlanGate(its.plan, contract.period_ns), ClockGate(its.clock)
         self.robot_state = RobotStateGate(its.robot_state, len(contract.arm.joints))
         self.deadman, self.estop = DeadmanGate(its.deadman), EstopGate(its.estop)
@@ -111,7 +113,11 @@ class GateBoard:
             _Place("unreadable", self.unreadable, "policy", its.unreadable.stop_after_s),
             *self._of_streams(contract),
             *(_Place("frozen", gate, "policy", its.frozen.stop_after_s) for gate in self.frozen.values()),
-            _Place("frozen_joints", self.frozen_joints, "arm", its.frozen_joints.stop_after_s),
+            *(
+                _Place("frozen_joints", gate, "arm", its.frozen_joints.stop_after_s)
+                for gate in (self.frozen_joints, self.frozen_hand)
+                if gate is not None
+            ),
             _Place("non_finite", self.non_finite, "policy", its.non_finite.stop_after_s),
             _Place("plan", self.plan, "policy", its.plan.stop_after_s),
             _Place("novelty", self.novelty, "policy", its.novelty.stop_after_s),
@@ -169,3 +175,16 @@ class GateBoard:
             _Place("stale", gate, "arm" if name == contract.arm_stream else "policy", stop_after_s)
             for name, gate in self.stale.items()
         ]
+
+
+def _frozen_hand(contract: Contract) -> FrozenGate | None:
+    """Return the gate of a hand whose joints repeat one reading; None without a hand."""
+    if (name := contract.hand_stream) is None:
+        return None
+    its = contract.gates.frozen_joints
+    return FrozenGate(
+        dataclasses.replace(its, moved_rad=its.hand_moved_rad),
+        contract.streams[name],
+        f"{name} tells one posture while the hand is to move",
+        lag_ms=its.lag_ms,
+    )

@@ -17,6 +17,8 @@ from dynamo_policies.hand_sink import HandSink
 
 FloatArray = npt.NDArray[np.float64]
 
+TURN = 2.0 * np.pi  # a joint that is said to be so far outside its limits is told in other units
+
 
 class HandError(DynamoError):
     """The hand can't be commanded any longer, so that it and the arm must stop."""
@@ -109,9 +111,10 @@ class HandLimiter:
         self._goal = None
 
     def observe(self, measured: npt.ArrayLike, stamp_ns: int) -> None:
-        """Take note of the measured joints (16,) rad; what is not finite counts as not measured."""
+        """Take note of the measured joints (16,) rad; what can't be counts as not measured."""
         joints = np.array(measured, np.float64)
-        if joints.shape == self._lower.shape and np.isfinite(joints).all():
+        lowest, highest = self._lower - TURN, self._upper + TURN
+        if joints.shape == self._lower.shape and ((lowest <= joints) & (joints <= highest)).all():
             self._measured, self._measured_ns = joints, stamp_ns
 
     def step(self, now_ns: int) -> HandStep:

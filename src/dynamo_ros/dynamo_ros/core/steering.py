@@ -39,6 +39,7 @@ class Steering:
         """Let the policy lead from `pose` on."""
         self._agenda.begin()
         self._pose, self._returned = pose, False
+        self._senses.begin()
         self.takeover.forget()
         self.episode, self.holder, self.counts = episode, "policy", Counts()
 
@@ -83,6 +84,8 @@ class Steering:
         self._forget_after(self._commander.stopped)
         command = self._commander.step(now_ns)
         self._pose = self._pose if command is None else command.target.pose
+        if command is not None and command.hand is not None:
+            self._senses.sent_hand(command.hand)
         return command
 
     def reset_clock(self) -> None:
