@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -144,3 +145,43 @@ def renamed(prefix: str, count: int | None = None) -> Distortion:
 def not_a_number() -> Distortion:
     """Let the first joint's position be NaN."""
     return changed(position=lambda positions: [float("nan"), *list(positions)[1:]])
+
+
+def other_order() -> Distortion:
+    """Let joints be told in another order, each with its position."""
+    return changed(name=_backwards, position=_backwards)
+
+
+def swapped() -> Distortion:
+    """Let every joint have the position of another one."""
+    return changed(position=_backwards)
+
+
+def last_missing() -> Distortion:
+    """Let the last joint not be told of."""
+    return changed(name=_but_last, position=_but_last)
+
+
+def position_missing() -> Distortion:
+    """Let there be one position fewer than names."""
+    return changed(position=_but_last)
+
+
+def told_twice() -> Distortion:
+    """Let the first joint be told of again, at another position."""
+    return changed(
+        name=lambda names: [*names, names[0]], position=lambda positions: [*positions, positions[0] + 0.5]
+    )
+
+
+def in_degrees() -> Distortion:
+    """Let positions be in degrees."""
+    return changed(position=lambda positions: [math.degrees(one) for one in positions])
+
+
+def _backwards(values: Any) -> list[Any]:
+    return list(values)[::-1]
+
+
+def _but_last(values: Any) -> list[Any]:
+    return list(values)[:-1]

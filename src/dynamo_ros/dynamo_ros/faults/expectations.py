@@ -50,6 +50,21 @@ def stale(name: str, *, lasting: bool = True) -> Expects:
     return expects
 
 
+def stale_hand(name: str, *, lasting: bool = True) -> Expects:
+    """Expect the same of the hand's stream; its limiter stops the hand and the arm where the gate lets be."""
+
+    def expects(contract: Contract) -> Expected:
+        found = _of(stale(name, lasting=lasting)(contract))
+        itself_ns = round(contract.need_hand("a stale hand").stale_stop_s * 1e9)
+        if found.answer in ("none", "slow"):
+            return Expected("stop", "hand", itself_ns)
+        if found.answer != "hold" or found.stop_after_s is None:
+            return found
+        return found._replace(stop_after_s=min(found.stop_after_s, (itself_ns - found.within_ns) / 1e9))
+
+    return expects
+
+
 def at_once(name: str, gate: str) -> Expects:
     """Expect a gate that sees the first wrong message of a stream."""
 
@@ -64,7 +79,7 @@ def at_once(name: str, gate: str) -> Expects:
 
 
 def frozen(name: str) -> Expects:
-    """Expect the gate of a camera that repeats one image, or of the arm's joints that repeat one reading."""
+    """Expect the gate of a camera that repeats one image, or of joints that repeat one reading."""
 
     def expects(contract: Contract) -> Expected:
         gates, stream = contract.gates, contract.streams[name]
@@ -76,8 +91,9 @@ def frozen(name: str) -> Expects:
             camera = gates.frozen
             waits = Waits(camera.moved_rad, besides_ns - CAMERA_LATENCY_NS)
             return Expected(camera.reaction, "frozen", within_ns, camera.stop_after_s, waits)
-        its = gates.frozen_joints
-        waits = Waits(its.moved_rad, besides_ns - JOINTS_LATENCY_NS - round(its.lag_ms * 1e6))
+        its, of_hand = gates.frozen_joints, name == contract.hand_stream
+        moved_rad = its.hand_moved_rad if of_hand else its.moved_rad
+        waits = Waits(moved_rad, besides_ns - JOINTS_LATENCY_NS - round(its.lag_ms * 1e6), of_hand)
         return Expected(its.reaction, "frozen_joints", within_ns, its.stop_after_s, waits)
 
     return expects
@@ -99,6 +115,11 @@ def non_finite(contract: Contract) -> Expected:
     """Expect the gate of actions that are not finite, with the next plan."""
     its = contract.gates.non_finite
     return Expected(its.reaction, "non_finite", next_plan_ns(contract), its.stop_after_s)
+
+
+def hand_non_finite(contract: Contract) -> Expected:
+    """Expect the stop of a target of the hand that is not finite, with the next plan."""
+    return Expected("stop", "hand", next_plan_ns(contract))
 
 
 def failing(contract: Contract) -> Expected:

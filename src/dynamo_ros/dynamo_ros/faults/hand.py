@@ -132,4 +132,5 @@ def _series(sink: HandSink, ticks: Sequence[HandTick]) -> list[FloatArray]:
 
 
 def _middle(sink: HandSink) -> FloatArray:
-    return (np.array(sink.lower_rad) + np.array(sink.upper_rad)) / 2.0
+    middle: FloatArray = (np.array(sink.lower_rad) + np.array(sink.upper_rad)) / 2.0
+    return middle

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from dynamo_ros.faults.bench import WELL, Bench
 from dynamo_ros.faults.distortions import Distortion, faithful, frozen
-from dynamo_ros.faults.spoiled import Spoil, sound
+from dynamo_ros.faults.spoiled import Spoil, SpoilTargets, sound, sound_targets
 
 Act = Callable[[Bench], None]
 
@@ -51,6 +51,18 @@ def spoil(make: Callable[[], Spoil]) -> Injection:
 
     def end(bench: Bench) -> None:
         bench.policy.spoil = sound
+
+    return Injection(begin, end)
+
+
+def spoil_targets(make: Callable[[], SpoilTargets]) -> Injection:
+    """Spoil what the policy's actions are decoded to."""
+
+    def begin(bench: Bench) -> None:
+        bench.policy.spoil_targets = make()
+
+    def end(bench: Bench) -> None:
+        bench.policy.spoil_targets = sound_targets
 
     return Injection(begin, end)
 

@@ -25,7 +25,7 @@ class Fault(NamedTuple):
 
 
 def faults(contract: Contract) -> dict[str, Fault]:
-    """Return all faults by name: of the contract's first camera, of its arm's joints, of all the rest."""
+    """Return all faults by name: of the contract's first camera, its arm's and hand's joints, the rest."""
     camera = next(iter(contract.cameras))
     return {
         **_camera(camera, contract.streams[camera]),
@@ -35,6 +35,7 @@ def faults(contract: Contract) -> dict[str, Fault]:
             expect.stale(camera),
         ),
         **_joints(contract.arm_stream, contract.streams[contract.arm_stream]),
+        **_hand(contract),
         **_policy(),
         **_node(),
         **_robot(),
@@ -82,7 +83,53 @@ def _joints(name: str, stream: Stream) -> dict[str, Fault]:
         "joints reordered": Fault("overtaking by 40 ms", on(lambda: bad.reordered(40.0)), expect.nothing),
         "joint's name wrong": Fault("of one joint", on(lambda: bad.renamed("other_", 1)), unreadable),
         "joints' names wrong": Fault("of all joints", on(lambda: bad.renamed("other_")), stale),
+        "joint twice": Fault("one name at two positions", on(bad.told_twice), unreadable),
+        "joints in degrees": Fault("instead of radians", on(bad.in_degrees), unreadable),
         "joints not a number": Fault("one position is NaN", on(bad.not_a_number), unreadable),
+    }
+
+
+def _hand(contract: Contract) -> dict[str, Fault]:
+    """Return the faults of a hand; none where the contract has none."""
+    if (name := contract.hand_stream) is None:
+        return {}
+    on, stale, unreadable = (
+        partial(put.on, (name,)),
+        expect.stale_hand(name),
+        expect.at_once(name, "unreadable"),
+    )
+    period_ms = 1e3 / contract.streams[name].rate_hz
+    return {
+        "hand killed": Fault("no joint state of the hand comes any more", on(lambda: bad.silent), stale),
+        "hand frozen": Fault("one posture, new stamps", put.freeze(name, "position"), expect.frozen(name)),
+        "hand's stamps frozen": Fault(
+            "new postures under one stamp", on(lambda: bad.stuck_stamp(period_ms)), stale
+        ),
+        "hand slow": Fault(
+            "4 joint states a second", on(lambda: bad.slowed(4.0)), expect.stale_hand(name, lasting=False)
+        ),
+        "hand late": Fault("every joint state 0.3 s late", on(lambda: bad.delayed(300.0)), stale),
+        "hand reordered": Fault("overtaking by 40 ms", on(lambda: bad.reordered(40.0)), expect.nothing),
+        "hand's clock ahead": Fault(
+            "stamps 0.2 s in the future", on(lambda: bad.ahead(200.0)), expect.at_once(name, "stale")
+        ),
+        "hand's name wrong": Fault("of one joint", on(lambda: bad.renamed("other_", 1)), unreadable),
+        "hand's names wrong": Fault("of all joints", on(lambda: bad.renamed("other_")), stale),
+        "hand's order changed": Fault("names and positions alike", on(bad.other_order), expect.nothing),
+        "hand's positions swapped": Fault("under the names of others", on(bad.swapped), expect.anything),
+        "hand's joint missing": Fault("15 names and positions", on(bad.last_missing), unreadable),
+        "hand's position missing": Fault("15 positions of 16 names", on(bad.position_missing), unreadable),
+        "hand's joint twice": Fault("one name at two positions", on(bad.told_twice), unreadable),
+        "hand in degrees": Fault("instead of radians", on(bad.in_degrees), unreadable),
+        "hand not a number": Fault("one position is NaN", on(bad.not_a_number), unreadable),
+        "policy's hand not a number": Fault(
+            "one action, of the hand, is NaN", put.spoil(lambda: spoiled.hand_not_a_number), expect.non_finite
+        ),
+        "hand's targets not a number": Fault(
+            "the actions are finite, what they decode to for a finger is NaN",
+            put.spoil_targets(lambda: spoiled.hand_targets_not_a_number),
+            expect.hand_non_finite,
+        ),
     }
 
 
