@@ -1,8 +1,9 @@
 """How soon an arm is safe after each fault: on simulated time, and over ROS with the real inference node.
 
 On simulated time each fault is put in at MOMENTS moments between two ticks of the policy, and the worst
-counts; over ROS up to `--repeat` times, as far as `--minutes` reach. Times there depend on the computer,
-which should be idle. What safe means: `dynamo_ros.faults.judge`, and seen from outside
+counts; so it is, too, on a robot with a hand, which has faults of its own. Over ROS up to `--repeat` times,
+as far as `--minutes` reach. Times there depend on the computer, which should be idle. What safe means:
+`dynamo_ros.faults.judge`, of a hand `dynamo_ros.faults.hand`, and seen from outside
 `dynamo_ros.nodes.faults.trials`. Where there is no vendor's workspace, the arm's controller speaks by the
 messages that the tests have.
 """
@@ -14,7 +15,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from dynamo_policies.contract import Contract, load_contract
 from dynamo_ros.faults.trial import Row, pick, try_at_all, with_deadman
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the fake messages of the tests
-CONTRACT = Path(__file__).parents[1] / "config" / "robots" / "xarm_kitchen.yaml"
+ROBOTS = Path(__file__).parents[1] / "config" / "robots"
+CONTRACT, HAND_CONTRACT = ROBOTS / "xarm_kitchen.yaml", ROBOTS / "allegro_manipulation.yaml"
 MOMENTS, QUICK_MOMENTS = 5, 1
 QUICK_ROS = ("camera silent", "e-stop", "node stopped 2 s")
 BEGIN, END = "<!-- faults: written by benchmarks/faults.py --docs -->", "<!-- end of faults -->"
@@ -64,12 +66,21 @@ def figures(rows: Iterable[Row]) -> dict[str, Any]:
     }
 
 
-def table(rows: Iterable[dict[str, Any]]) -> str:
+TIMES = {
+    "time_to_safe_ms": "safe after ms",
+    "bound_ms": "bound ms",
+    "time_to_rest_ms": "at rest after ms",
+    "way_mm": "way mm",
+}
+HAND_TIMES = {"time_to_safe_ms": "safe after ms", "hand_safe_ms": "the hand itself ms", **TIMES}
+
+
+def table(rows: Iterable[dict[str, Any]], columns: dict[str, str] = TIMES) -> str:
     """Return rows, as `figures` has them, as a table of Markdown."""
-    head = "| fault | what | answer | afterwards | safe after ms | bound ms | at rest after ms | way mm | |"
-    lines = [head, "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+    heads = ["fault", "what", "answer", "afterwards", *columns.values()]
+    lines = [f"| {' | '.join(heads)} | |", "| --- " * (len(heads) + 1) + "|"]
     for row in rows:
-        times = [row[name] for name in ("time_to_safe_ms", "bound_ms", "time_to_rest_ms", "way_mm")]
+        times = [row[name] for name in columns]
         shown = ["" if one is None else f"{one:.0f}" for one in times]
         verdict = "as expected" if row["ok"] else "; ".join(row["problems"])
         cells = [row["name"], row["what"], row["seen"] or row["expected"], row["after"], *shown, verdict]
@@ -82,9 +93,24 @@ def write_docs(found: dict[str, Any], page: Path) -> None:
     before, rest = page.read_text().split(BEGIN)
     after = rest.split(END)[1]
     parts = [BEGIN, "", "On simulated time, in one process:", "", table(found["simulated"]["rows"]), ""]
+    if (hand := found.get("simulated_hand")) is not None:
+        parts += of_hand(hand["rows"], known=[row["name"] for row in found["simulated"]["rows"]])
     if found["ros"] is not None:
         parts += ["Over ROS, seen from the commands:", "", table(found["ros"]["rows"]), ""]
     page.write_text(before + "\n".join([*parts, END]) + after)
+
+
+def of_hand(rows: list[dict[str, Any]], known: Collection[str]) -> list[str]:
+    """Return the lines about a robot with a hand: a table of the rows that are not `known`."""
+    others, own = ([row for row in rows if (row["name"] in known) is kind] for kind in (True, False))
+    fine, worst = sum(row["ok"] for row in others), max(row["time_to_safe_ms"] or 0.0 for row in others)
+    told = f"{fine} of the {len(others)} rows above are as expected there, within {worst:.0f} ms at most"
+    return [
+        f"With a hand, until arm and hand are safe; {told}. The hand's own:",
+        "",
+        table(own, HAND_TIMES),
+        "",
+    ]
 
 
 def ros_names(contract: Contract) -> tuple[str, ...]:
@@ -101,14 +127,15 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     contract, until_s = load_contract(arguments.contract), time.monotonic() + 60.0 * arguments.minutes
     if arguments.only:
         return measure_again(arguments, contract, until_s)
-    rows = simulated(contract, QUICK_MOMENTS if arguments.quick else MOMENTS)
+    moments = QUICK_MOMENTS if arguments.quick else MOMENTS
+    rows, hand = simulated(contract, moments), simulated(load_contract(arguments.hand_contract), moments)
     found: dict[str, list[Row]] = {}
     try:
         if not arguments.no_ros:
             found = {name: [] for name in ros_names(contract) if not arguments.quick or name in QUICK_ROS}
             over_ros(contract, found, 1 if arguments.quick else arguments.repeat, until_s)
     finally:
-        result = summary(rows, [worst_of(name, same) for name, same in found.items()])
+        result = summary(rows, hand, [worst_of(name, same) for name, same in found.items()])
         result |= {"contract": contract.name, "quick": arguments.quick}
         if arguments.json:
             arguments.json.write_text(json.dumps(result, indent=2) + "\n")
@@ -124,7 +151,8 @@ def measure_again(arguments: argparse.Namespace, contract: Contract, until_s: fl
     anew = {name: worst_of(name, same) for name, same in found.items()}
     there = {row.name: row for row in rows_of(before["ros"])} | anew
     ordered = [there[name] for name in possible if name in there]
-    result: dict[str, Any] = before | summary(rows_of(before["simulated"]), ordered)
+    rows, hand = rows_of(before["simulated"]), rows_of(before.get("simulated_hand"))
+    result: dict[str, Any] = before | summary(rows, hand, ordered)
     arguments.json.write_text(json.dumps(result, indent=2) + "\n")
     return result
 
@@ -132,21 +160,24 @@ def measure_again(arguments: argparse.Namespace, contract: Contract, until_s: fl
 def rows_of(found: dict[str, Any] | None) -> list[Row]:
     """Return the rows that `figures` made plain values of."""
     rows = [] if found is None else found["rows"]
-    plain = [{name: row[name] for name in Row._fields} for row in rows]
+    plain = [{name: row[name] for name in Row._fields if name in row} for row in rows]
     return [Row(**{**row, "problems": tuple(row["problems"])}) for row in plain]
 
 
-def summary(rows: list[Row], there: list[Row]) -> dict[str, Any]:
-    """Return the figures of the rows on simulated time and over ROS."""
-    head = figures([*rows, *there])
+def summary(rows: list[Row], hand: list[Row], there: list[Row]) -> dict[str, Any]:
+    """Return the figures of the rows on simulated time, without and with a hand, and over ROS."""
+    head = figures([*rows, *hand, *there])
     head.pop("rows")
     # A row for each fault: on simulated time by its name, over ROS with `ROS: ` before it.
-    faults = {row.name: {**row._asdict(), "ok": row.ok} for row in rows}
-    faults |= {f"ROS: {row.name}": {**row._asdict(), "ok": row.ok} for row in there}
+    kinds = {"": rows, "with a hand: ": hand, "ROS: ": there}
+    faults = {
+        f"{kind}{row.name}": {**row._asdict(), "ok": row.ok} for kind, some in kinds.items() for row in some
+    }
     return {
         **head,
         "faults": faults,
         "simulated": figures(rows),
+        "simulated_hand": figures(hand) if hand else None,
         "ros": figures(there) if there else None,
     }
 
@@ -161,6 +192,7 @@ def main() -> int:
     parser.add_argument("--repeat", type=int, default=2, help="of the faults over ROS")
     parser.add_argument("--minutes", type=float, default=10.0, help="no trial begins later")
     parser.add_argument("--contract", type=Path, default=CONTRACT)
+    parser.add_argument("--hand-contract", type=Path, default=HAND_CONTRACT, help="on simulated time only")
     parser.add_argument("--docs", type=Path, help="page that gets the tables, of --json if that is there")
     arguments = parser.parse_args()
     if arguments.only and not (arguments.json and arguments.json.exists()):
@@ -170,9 +202,9 @@ def main() -> int:
         return 0
     found = measure(arguments)
     print(json.dumps({name: one for name, one in found.items() if not isinstance(one, dict)}))
-    for row in found["faults"].values():
+    for name, row in found["faults"].items():
         times = f"safe after {row['time_to_safe_ms']} of {row['bound_ms']} ms"
-        print(f"{row['name']}: {row['seen']}, {times} {'; '.join(row['problems'])}")
+        print(f"{name}: {row['seen']}, {times} {'; '.join(row['problems'])}")
     return 1 if found["not_ok"] else 0
 
 

@@ -134,6 +134,11 @@ def test_a_hand_that_goes_on_after_it_was_held_is_not_safe(last: float) -> None:
     assert safe_s(CONTRACT, resumed, 0, 5 * PERIOD) is None
 
 
+def test_what_a_hand_does_after_it_has_rested_does_not_count() -> None:
+    rested = ticks([1.0, 1.1, *[1.2] * 8, 1.3, 1.4], [0.9, 1.0, 1.1, *[1.2] * 8, 1.3])
+    assert safe_s(CONTRACT, rested, 0, 11 * PERIOD) == 3 * PERIOD / 1e9
+
+
 def test_a_hand_is_safe_a_period_after_its_last_command() -> None:
     ceased = ticks([1.0, 1.1], [0.9, 1.0])
     assert safe_s(CONTRACT, ceased, PERIOD, 50 * PERIOD) == PERIOD / 1e9

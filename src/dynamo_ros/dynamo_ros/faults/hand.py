@@ -1,8 +1,8 @@
 """A hand on a bench: it follows its commands, and what came of a fault is read off them.
 
 The hand is *safe* from the first command on with which it no longer goes on: from there on each joint stays
-between that command and where the hand was measured then. So commands repeat the last, or relax, or none
-comes. Where they cease, it is safe one period after the last.
+between that command and where the hand was measured then, until the hand rests. So commands repeat the last,
+or relax, or none comes. Where they cease, it is safe one period after the last.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ FloatArray = npt.NDArray[np.float64]
 SAME_RAD = 1e-7
 MOVING_RAD = 2e-3  # a joint that moves less than this in the last periods stands
 RECENT = 5
+RESTING = 5  # commands that repeat one another
 
 
 class HandTick(NamedTuple):
@@ -95,10 +96,20 @@ def safe_s(contract: Contract, ticks: Sequence[HandTick], since_ns: int, until_n
     next_ns = ticks[last + 1].at_ns if end > last else until_ns
     if next_ns - ticks[last].at_ns > PAUSE_PERIODS * contract.arm.period_ns:
         return max(0, ticks[last].at_ns + sink.period_ns - since_ns) / 1e9
-    for n in range(last, end):
-        if _goes_no_farther(sink, ticks[: end + 1], n):
-            return (ticks[n + 1].at_ns - since_ns) / 1e9
+    way = ticks[: _begin_of_rest(ticks[: end + 1], last) + 1]
+    for n in range(last, len(way) - 1):
+        if _goes_no_farther(sink, way, n):
+            return (way[n + 1].at_ns - since_ns) / 1e9
     return None
+
+
+def _begin_of_rest(ticks: Sequence[HandTick], last: int) -> int:
+    """Return the tick after `last` with which the hand first rests; the last one where it never does."""
+    for n in range(last + 1, len(ticks) - RESTING):
+        sent = [tick.joints for tick in ticks[n : n + RESTING] if tick.joints is not None]
+        if not sent or bool((np.ptp(np.array(sent), axis=0) < SAME_RAD).all()):
+            return n + 1
+    return len(ticks) - 1
 
 
 def later(one_s: float | None, other_s: float | None) -> float | None:
