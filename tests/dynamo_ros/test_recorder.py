@@ -111,6 +111,35 @@ def test_the_next_episode_begins_while_the_last_is_completed(
     assert [path.name for path in find_bags(tmp_path)] == ["fetch_yogurt_000", "put_yogurt_000"]
 
 
+def test_a_recorder_that_searches_waits_for_streams_that_it_can_do_without(
+    contract: Contract, messages: list[Raw], tmp_path: Path
+) -> None:
+    recorder = Recorder(contract, tmp_path)
+    recorder.search()
+    late = contract.streams["target_pose"].topic
+    feed(recorder, [raw for raw in messages if raw.topic != late])
+    with pytest.raises(RecordingError, match=f"nothing has come yet from target_pose .{late}.; what was"):
+        recorder.start("put_yogurt", 2 * S)
+    feed(recorder, [next(raw for raw in messages if raw.topic == late)])
+    recorder.start("put_yogurt", 2 * S)
+    recorder.discard()
+
+
+def test_after_the_search_only_what_is_observed_is_waited_for(
+    contract: Contract, messages: list[Raw], tmp_path: Path
+) -> None:
+    recorder = Recorder(contract, tmp_path)
+    recorder.search()
+    recorder.found()
+    camera = contract.streams["wrist"].topic
+    feed(recorder, [raw for raw in messages if raw.topic not in (camera, "/dynamo/target_pose")])
+    with pytest.raises(RecordingError, match=f"nothing has come yet from wrist .{camera}.$"):
+        recorder.start("put_yogurt", 2 * S)
+    feed(recorder, [next(raw for raw in messages if raw.topic == camera)])
+    recorder.start("put_yogurt", 2 * S)
+    recorder.discard()
+
+
 def test_a_mark_holds_for_the_stop_that_names_no_outcome(recorder: Recorder) -> None:
     recorder.start("put_yogurt", S)
     recorder.mark("failure", "slipped")

@@ -140,6 +140,33 @@ def test_streams_that_go_stale_are_not_said_again_although_they_are_latched(cont
     assert [item.topic for item in listening.beginning(2)] == ["/tf_static"]
 
 
+ESTOP = "/dynamo/estop"
+
+
+@pytest.mark.parametrize("latched", [False, True])
+def test_an_episode_begins_with_how_the_estop_is_and_not_with_how_it_was(
+    contract: Contract, latched: bool
+) -> None:
+    listening = Listening(contract, (), preroll_s=0.0, preroll_bytes=0)
+    listening.listen([Topic(ESTOP, "std_msgs/msg/Bool", latched=latched)])
+    for number, pressed in enumerate((b"false", b"true", b"false")):
+        listening.saw(Item(ESTOP, pressed, number), None)
+    listening.listen([Topic(ESTOP, "std_msgs/msg/Bool", latched=latched)])  # as before each start
+    assert listening.beginning(10) == [Item(ESTOP, b"false", 10)]
+
+
+def test_nothing_is_said_again_of_an_estop_that_never_spoke(contract: Contract) -> None:
+    estop = Topic(ESTOP, "std_msgs/msg/Bool")
+    assert Listening(contract, [estop], preroll_s=0.0, preroll_bytes=0).beginning(10) == []
+
+
+def test_a_controllers_reports_are_not_said_again(contract: Contract) -> None:
+    topic = str(contract.gates.robot_state.topic)
+    listening = Listening(contract, [Topic(topic, "a/msg/B")], preroll_s=0.0, preroll_bytes=0)
+    listening.saw(Item(topic, b"report", 1), None)
+    assert listening.beginning(10) == []
+
+
 def test_calibration_files_are_bounded_together_as_a_bag_holds_them(tmp_path: Path) -> None:
     files = [tmp_path / f"{number}.yaml" for number in range(4)]
     for file in files:

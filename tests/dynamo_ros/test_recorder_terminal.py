@@ -21,7 +21,8 @@ DEADLINE_S = 120.0  # Starting `ros2` alone takes seconds on a busy machine.
 @pytest.fixture
 def bags(ros: Ros, contract: Contract, tmp_path: Path) -> Path:
     """The folder of a recorder to which a robot speaks."""
-    ros.add(RecorderNode([Parameter("out", value=str(tmp_path / "bags"))]))
+    settings = {"out": str(tmp_path / "bags"), "search_s": 0.0}
+    ros.add(RecorderNode([Parameter(name, value=value) for name, value in settings.items()]))
     node = ros.node("robot")
     topics = {stream.topic for stream in contract.cameras.values()}
     cameras = [node.create_publisher(Image, topic, 10) for topic in topics]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from dynamo_policies.bags import BagInfo, RawMessage, deserialize
 from dynamo_policies.contract import Contract
-from dynamo_ros.core.replay import GateName, Said
+from dynamo_ros.core.gate_topics import GateName, GateTopic, gate_topics
+from dynamo_ros.core.replay import Said
 
-BOOL, JOY, ROBOT_MSG = "std_msgs/msg/Bool", "sensor_msgs/msg/Joy", "xarm_msgs/msg/RobotMsg"
+ROBOT_MSG = "xarm_msgs/msg/RobotMsg"
 # The fields of xarm_ros2's message; ROS 2 itself does not ship it.
 ROBOT_MSG_FIELDS = """std_msgs/Header header
 int16 state
@@ -30,20 +30,12 @@ float32[6] offset
 """
 
 
-class _Source(NamedTuple):
-    """Where a gate hears from, and the type that can be read there."""
-
-    gate: GateName
-    topic: str
-    type: str
-
-
 class BagGates:
     """Tells what was said for the gates of a contract; those that the bag holds nothing for are off."""
 
     def __init__(self, info: BagInfo, contract: Contract) -> None:
         """Look which of the gates' topics are in the bag, with the types that they have."""
-        sources = _sources(contract)
+        sources = gate_topics(contract)
         self._heard = [one for one in sources if _holds(info, one)]
         missing = [one for one in sources if one not in self._heard]
         self.topics = frozenset(one.topic for one in self._heard)
@@ -67,18 +59,7 @@ class BagGates:
                     yield Said(gate, bool(message.data))
 
 
-def _sources(contract: Contract) -> list[_Source]:
-    gates = contract.gates
-    sources = [_Source("estop", gates.estop.topic, BOOL)]
-    if gates.robot_state.topic is not None:
-        sources.append(_Source("robot_state", gates.robot_state.topic, gates.robot_state.type))
-    if gates.deadman.topic is not None:
-        kind = BOOL if gates.deadman.button is None else JOY
-        sources.append(_Source("deadman", gates.deadman.topic, kind))
-    return sources
-
-
-def _holds(info: BagInfo, source: _Source) -> bool:
+def _holds(info: BagInfo, source: GateTopic) -> bool:
     known = source.type in _types().types and info.types.get(source.topic) == source.type
     if not known or not info.counts[source.topic]:
         return False

@@ -14,8 +14,8 @@ from ros_fixtures import Ros
 @pytest.fixture
 def recorder(ros: Ros, tmp_path: Path) -> RecorderNode:
     patterns = Parameter("extra_topics", value=["/robot_.*"])
-    node = RecorderNode([Parameter("out", value=str(tmp_path / "bags")), patterns])
-    return ros.add(node)
+    where, search = Parameter("out", value=str(tmp_path / "bags")), Parameter("search_s", value=0.0)
+    return ros.add(RecorderNode([where, search, patterns]))
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def test_moments_marks_and_redo_are_services(ros: Ros, robot: Robot) -> None:
 
 def test_gamepad_buttons_begin_and_end_an_episode(ros: Ros, contract: Contract, tmp_path: Path) -> None:
     (tmp_path / "plan.yaml").write_text("tasks: {fetch_yogurt: 3}")
-    settings = {"out": str(tmp_path / "bags"), "plan": str(tmp_path / "plan.yaml")}
+    settings = {"out": str(tmp_path / "bags"), "plan": str(tmp_path / "plan.yaml"), "search_s": 0.0}
     parameters = [Parameter(name, value=value) for name, value in settings.items()]
     recorder = ros.add(RecorderNode([*parameters, Parameter("buttons", value=["start:0", "success:1"])]))
     robot = Robot(ros.node("robot"), contract, recorder)
@@ -224,7 +224,7 @@ def test_a_goal_is_not_answered_by_the_discard_of_another_episode(
 
 def cued(ros: Ros, contract: Contract, tmp_path: Path) -> tuple[RecorderNode, Robot]:
     """Return a recorder that cues in text, and its robot."""
-    settings = {"out": str(tmp_path / "bags"), "cue": "text"}
+    settings = {"out": str(tmp_path / "bags"), "cue": "text", "search_s": 0.0}
     node = ros.add(RecorderNode([Parameter(name, value=value) for name, value in settings.items()]))
     robot = Robot(ros.node("robot"), contract, node)
     ros.until(lambda: all(p.get_subscription_count() for p in (*robot.images, robot.joints)))

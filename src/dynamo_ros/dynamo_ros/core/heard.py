@@ -40,10 +40,17 @@ class Heard:
     @property
     def silent(self) -> tuple[str, ...]:
         """The observed streams that have not spoken yet, each with its topic."""
-        silent = [name for name in self._observed if name not in self._spoken]
-        return tuple(f"{name} ({self._streams[name].topic})" for name in silent)
+        return tuple(map(self._named, (name for name in self._observed if name not in self._spoken)))
+
+    @property
+    def unheard(self) -> tuple[str, ...]:
+        """The streams of any role that have not spoken yet, each with its topic."""
+        return tuple(map(self._named, (name for name in self._streams if name not in self._spoken)))
 
     @property
     def latched(self) -> tuple[Message, ...]:
         """The newest message of each stream whose last value holds, each message once."""
         return tuple(dict.fromkeys(self._last.values()))
+
+    def _named(self, stream: str) -> str:
+        return f"{stream} ({self._streams[stream].topic})"

@@ -9,14 +9,15 @@ from dynamo_ros.core.bag_files import Item
 
 
 class Latched:
-    """Keeps the distinct messages of latched topics; see `LastWords`."""
+    """Keeps the distinct messages of latched topics, of `states` the newest alone; see `LastWords`."""
 
-    def __init__(self, topics: Collection[str]) -> None:
-        self._said = {topic: LastWords[Item](topic) for topic in topics}
+    def __init__(self, topics: Collection[str], *, states: Collection[str] = ()) -> None:
+        self._states, self._said = frozenset(states), dict[str, LastWords[Item]]()
+        self.topics(topics)
 
     def topics(self, topics: Collection[str]) -> None:
         """From now on keep those of `topics`, and what is known of them already."""
-        self._said = {topic: self._said.get(topic, LastWords[Item](topic)) for topic in topics}
+        self._said = {topic: self._said.get(topic) or self._words(topic) for topic in topics}
 
     def saw(self, item: Item) -> None:
         """Take note of a message; one of another topic is let go."""
@@ -28,3 +29,6 @@ class Latched:
     def items(self) -> list[Item]:
         """The messages to say again."""
         return [item for said in self._said.values() for item in said.words]
+
+    def _words(self, topic: str) -> LastWords[Item]:
+        return LastWords(topic, most=1) if topic in self._states else LastWords(topic)

@@ -8,6 +8,7 @@ from dynamo_policies.contract import Contract
 from dynamo_ros.core.bag_files import Item
 from dynamo_ros.core.bag_topics import Topic
 from dynamo_ros.core.gaps import SequenceGaps
+from dynamo_ros.core.gate_topics import gate_topics
 from dynamo_ros.core.heard import Heard
 from dynamo_ros.core.latched import Latched
 from dynamo_ros.core.preroll import PreRoll
@@ -19,7 +20,10 @@ class Listening:
     def __init__(
         self, contract: Contract, topics: Sequence[Topic], *, preroll_s: float, preroll_bytes: int
     ) -> None:
-        self._heard, self._latched = Heard(contract), Latched(())
+        # What a gate heard is how things are: what was said before that holds no more.
+        states = {one.topic for one in gate_topics(contract)}
+        self._heard, self._latched = Heard(contract), Latched((), states=states)
+        self._estop = contract.gates.estop.topic  # said once, with or without a publisher that latches it
         self._preroll = PreRoll(preroll_s, preroll_bytes)
         # What goes stale is not said once, however it is offered.
         self._stale = {stream.topic for stream in contract.streams.values() if stream.max_age_ns is not None}
@@ -32,10 +36,15 @@ class Listening:
         """The observed streams that have not spoken yet, each with its topic."""
         return self._heard.silent
 
+    @property
+    def unheard(self) -> tuple[str, ...]:
+        """The streams of any role that have not spoken yet, each with its topic."""
+        return self._heard.unheard
+
     def listen(self, topics: Sequence[Topic]) -> None:
         """Hear `topics` as well, with what is now known of them."""
         self.topics |= {topic.name: topic for topic in topics}
-        latched = {name for name, topic in self.topics.items() if topic.latched}
+        latched = {name for name, topic in self.topics.items() if topic.latched or name == self._estop}
         self._latched.topics(sorted(latched - self._stale))
         for name in self.topics:
             self._gaps.setdefault(name, SequenceGaps())

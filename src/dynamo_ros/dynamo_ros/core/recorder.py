@@ -58,6 +58,7 @@ class Recorder:
             preroll_bytes=self._settings.queue_bytes // 2,  # The queue takes it at once, and what comes.
         )
         self._writer: EpisodeWriter | None = None
+        self._searching = False
         self._path, self._started_ns = folder, 0
         self.begun = 0  # how many episodes
         self._task = self._marked = self._noted = self.failure = self.warning = ""
@@ -89,6 +90,14 @@ class Recorder:
         """Return what the contract has the operator told of `task`."""
         return self._contract.task(task).prompt
 
+    def search(self) -> None:
+        """Let episodes wait until every stream has spoken: what is there may not have been found yet."""
+        self._searching = True
+
+    def found(self) -> None:
+        """Let episodes begin without the streams that are not observed: all that is there has been found."""
+        self._searching = False
+
     def listen(self, topics: Sequence[Topic]) -> None:
         """From the next episode on record `topics`, with what is now known of them; those before stay."""
         self._listening.listen(topics)
@@ -114,8 +123,8 @@ class Recorder:
         """Begin an episode and return where its bag will be; an empty `task` is what the plan has next.
 
         Raises:
-            RecordingError: an episode is being recorded, an observed stream has never spoken, the disk has no
-                room, or the plan has nothing next.
+            RecordingError: an episode is being recorded, an observed stream has never spoken or during the
+                search any stream, the disk has no room, or the plan has nothing next.
             UnknownNameError: the contract has no such task.
         """
         if self._writer is not None:
@@ -250,8 +259,9 @@ class Recorder:
     def _place(self, task: str) -> Path:
         """Return where an episode of `task` would go now; see `start` for the errors."""
         self._contract.task(task)
-        if self._listening.silent:
-            raise RecordingError(f"nothing has come yet from {', '.join(self._listening.silent)}")
+        if silent := self._listening.unheard if self._searching else self._listening.silent:
+            maybe = "; what was started just now is still being looked for" if self._searching else ""
+            raise RecordingError(f"nothing has come yet from {', '.join(silent)}{maybe}")
         check_room(self._folder, self._settings.reserve_bytes)
         return next_path(self._folder, task)
 

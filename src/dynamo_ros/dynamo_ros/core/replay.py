@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,11 @@ from dynamo_policies.errors import DynamoError, UnknownNameError
 from dynamo_policies.observation import Sample
 from dynamo_ros.core.again import Again, Beginning
 from dynamo_ros.core.commander import ArmCommand
+from dynamo_ros.core.gate_topics import GateName
 from dynamo_ros.core.plans import Plan
 from dynamo_ros.core.runner import Runner
 
 FloatArray = npt.NDArray[np.float64]
-GateName: TypeAlias = Literal["estop", "robot_state", "deadman"]
 
 
 class Unreadable(NamedTuple):

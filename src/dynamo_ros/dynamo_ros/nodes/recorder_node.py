@@ -17,6 +17,7 @@ from sensor_msgs.msg import Joy
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import ConfigError, DynamoError
 from dynamo_ros.core.episode_buttons import EpisodeButtons
+from dynamo_ros.core.gate_topics import gate_topics
 from dynamo_ros.core.priority import set_priority
 from dynamo_ros.core.provenance import provenance
 from dynamo_ros.core.recorder import Recorder
@@ -28,6 +29,7 @@ from dynamo_ros.nodes.cue import Cue
 from dynamo_ros.nodes.definitions import definition_of, message_class
 from dynamo_ros.nodes.episode_control import EpisodeControl
 from dynamo_ros.nodes.lifecycle import FAILED, ManagedNode
+from dynamo_ros.nodes.person_in import GRIPPER_TOPIC, HAND_TOPIC, POSE_TOPIC
 from dynamo_ros.nodes.receive_times import ReceiveTimes
 from dynamo_ros.nodes.recorder_state import StatePublisher
 from dynamo_ros.nodes.settings import declared
@@ -35,6 +37,8 @@ from dynamo_ros.nodes.spin import run
 from dynamo_ros.nodes.topic_subscriptions import Info, TopicSubscriptions
 
 TEND_PERIOD_S, STATE_PERIOD_S = 0.1, 0.5
+# Fast DDS announces a process every 3 s: what runs has then been found, also if it missed the first word.
+SEARCH_S = 5.0
 TEXTS = {
     "contract": "xarm_kitchen",
     "out": "bags",
@@ -52,10 +56,12 @@ class RecorderNode(ManagedNode):
 
     Parameters: `contract` (name or path), `out` (folder of the bags), `extras` (further topics, each as
     `topic:type`), `extra_topics` (regular expressions; what matches as a whole is recorded too, as far as it
-    is there when an episode starts), `preroll_s` (recorded from so long before the start), `plan` (YAML file,
-    see `load_plan`), `robot_serial`, `calibration` (files to store with each bag), `buttons` (see
-    `EpisodeButtons`) of the gamepad on `joy`, `cue` (bell, text, none), `priority` (nice value of the
-    process, 0: as it was started), `autostart`, and those of `StorageSettings`.
+    is there when an episode starts, and so is what stops or leads the robot), `preroll_s` (recorded from so
+    long before the start), `search_s` (for so long after it came up, an episode waits for the streams that
+    it could do without, such as commands), `plan` (YAML file, see `load_plan`), `robot_serial`, `calibration`
+    (files to store with each bag), `buttons` (see `EpisodeButtons`) of the gamepad on `joy`, `cue` (bell,
+    text, none), `priority` (nice value of the process, 0: as it was started), `autostart`, and those of
+    `StorageSettings`.
     """
 
     def __init__(self, overrides: list[Parameter] | None = None) -> None:
@@ -65,6 +71,7 @@ class RecorderNode(ManagedNode):
         for name in LISTS:
             self.declare_parameter(name, [""])
         self.declare_parameter("preroll_s", 0.0)
+        self.declare_parameter("search_s", SEARCH_S)
         self.declare_parameter("priority", 0)
         self._settings = declared(self, StorageSettings)
         self._recorder: Recorder | None = None
@@ -116,7 +123,7 @@ class RecorderNode(ManagedNode):
         self._named = [*topics_of(contract), *map(_extra, self._list("extras"))]
         for topic in self._named:
             message_class(topic.type)  # An error now, not at the first publisher.
-        self._patterns = [_pattern(text) for text in self._list("extra_topics")]
+        self._patterns = [*map(_pattern, self._list("extra_topics")), *_listened_to(contract)]
         buttons, cue = EpisodeButtons(self._list("buttons")), Cue(self.text("cue"))
         self._recorder = recorder = self._make_recorder(contract, folder)
         self._prioritise(int(self.get_parameter("priority").value))
@@ -131,7 +138,11 @@ class RecorderNode(ManagedNode):
             self._parts.append(self.create_subscription(Joy, self.text("joy"), press, 10))
         # For people: these go on when simulated time stands still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
+        search_s = float(self.get_parameter("search_s").value)
+        self._search = self.create_timer(search_s, self._end_search, clock=steady)
+        recorder.search()
         self._timers_of_parts = [
+            self._search,
             self.create_timer(TEND_PERIOD_S, self._tend, clock=steady),
             self.create_timer(STATE_PERIOD_S, self._watch, clock=steady),
         ]
@@ -183,6 +194,10 @@ class RecorderNode(ManagedNode):
         self._subscriptions_of_topics.adapt(self._recorder.topics)
         self._state.publish(self._control.refusal)
 
+    def _end_search(self) -> None:
+        self._search.cancel()
+        self._recorder.found()
+
     def _look_around(self) -> None:
         """Compare what is recorded, and how, with what there is."""
         topics = self._subscriptions_of_topics.look_around(self._named, self._patterns)
@@ -227,6 +242,14 @@ def _pattern(text: str) -> re.Pattern[str]:
         return re.compile(text)
     except re.error as error:
         raise ConfigError(f"extra_topics {text!r} is no regular expression: {error}") from error
+
+
+def _listened_to(contract: Contract) -> list[re.Pattern[str]]:
+    """Return what matches the topics by which the robot may be stopped or led: replay hears some of them."""
+    names = [*(one.topic for one in gate_topics(contract)), POSE_TOPIC]
+    names += [GRIPPER_TOPIC] if contract.gripper is not None else []
+    names += [HAND_TOPIC] if contract.hand is not None else []
+    return [re.compile(re.escape(name)) for name in names]
 
 
 def _told(summary: EpisodeSummary) -> str:

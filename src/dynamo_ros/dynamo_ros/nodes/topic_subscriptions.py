@@ -126,7 +126,8 @@ class TopicSubscriptions:
             if len(types) != 1:
                 raise RecordingError(f"{name} has {len(types)} types: {', '.join(types)}")
             message_class(types[0])
-            return Topic(name, types[0], definition=definition_of(types[0]))
+            # Best effort is heard from whoever may come; of publishers that are there, `_offered` knows more.
+            return Topic(name, types[0], "best_effort", definition=definition_of(types[0]))
         except RecordingError as error:
             self._unknown.add(name)
             self._node.get_logger().warning(f"not recorded: {error}")
