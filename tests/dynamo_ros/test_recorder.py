@@ -115,7 +115,7 @@ def test_a_recorder_that_searches_waits_for_streams_that_it_can_do_without(
     contract: Contract, messages: list[Raw], tmp_path: Path
 ) -> None:
     recorder = Recorder(contract, tmp_path)
-    recorder.search()
+    recorder.searching = True
     late = contract.streams["target_pose"].topic
     feed(recorder, [raw for raw in messages if raw.topic != late])
     with pytest.raises(RecordingError, match=f"nothing has come yet from target_pose .{late}.; what was"):
@@ -125,12 +125,10 @@ def test_a_recorder_that_searches_waits_for_streams_that_it_can_do_without(
     recorder.discard()
 
 
-def test_after_the_search_only_what_is_observed_is_waited_for(
+def test_without_a_search_only_what_is_observed_is_waited_for(
     contract: Contract, messages: list[Raw], tmp_path: Path
 ) -> None:
     recorder = Recorder(contract, tmp_path)
-    recorder.search()
-    recorder.found()
     camera = contract.streams["wrist"].topic
     feed(recorder, [raw for raw in messages if raw.topic not in (camera, "/dynamo/target_pose")])
     with pytest.raises(RecordingError, match=f"nothing has come yet from wrist .{camera}.$"):

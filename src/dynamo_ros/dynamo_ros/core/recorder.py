@@ -12,6 +12,7 @@ from dynamo_ros.core.bag_places import check_room, next_path
 from dynamo_ros.core.episode_events import EVENTS, moment
 from dynamo_ros.core.episode_summary import check_outcome
 from dynamo_ros.core.listening import Listening
+from dynamo_ros.core.open_episode import OpenEpisode
 from dynamo_ros.core.recorder_status import RecorderStatus
 from dynamo_ros.core.recording import (
     EpisodeSummary,
@@ -57,11 +58,10 @@ class Recorder:
             preroll_s=preroll_s,
             preroll_bytes=self._settings.queue_bytes // 2,  # The queue takes it at once, and what comes.
         )
-        self._writer: EpisodeWriter | None = None
-        self._searching = False
-        self._path, self._started_ns = folder, 0
+        self._open: OpenEpisode | None = None
+        self.searching = False  # so long an episode waits for all streams: some may not be found yet
         self.begun = 0  # how many episodes
-        self._task = self._marked = self._noted = self.failure = self.warning = ""
+        self.failure = self.warning = ""
         self._discarded = ""  # the task of the last episode, where that was discarded
         self._asked: tuple[str, str] = ("", "")  # operator and note of the last episode
         self._saved = SavedEpisodes(self.plan)
@@ -69,7 +69,7 @@ class Recorder:
     @property
     def recording(self) -> bool:
         """Whether an episode is being recorded."""
-        return self._writer is not None
+        return self._open is not None
 
     @property
     def saving(self) -> int:
@@ -90,34 +90,13 @@ class Recorder:
         """Return what the contract has the operator told of `task`."""
         return self._contract.task(task).prompt
 
-    def search(self) -> None:
-        """Let episodes wait until every stream has spoken: what is there may not have been found yet."""
-        self._searching = True
-
-    def found(self) -> None:
-        """Let episodes begin without the streams that are not observed: all that is there has been found."""
-        self._searching = False
-
     def listen(self, topics: Sequence[Topic]) -> None:
         """From the next episode on record `topics`, with what is now known of them; those before stay."""
         self._listening.listen(topics)
 
     def status(self, now_ns: int) -> RecorderStatus:
         """Return what is going on."""
-        if self._writer is None:
-            return RecorderStatus()
-        w, seconds = self._writer, (now_ns - self._started_ns) / 1e9
-        return RecorderStatus(
-            self._task,
-            self._path,
-            w.messages,
-            w.dropped,
-            w.payload_bytes,
-            seconds,
-            self._marked or "unknown",
-            w.waiting_bytes,
-            w.written_bytes,
-        )
+        return RecorderStatus() if self._open is None else self._open.status(now_ns)
 
     def start(self, task: str, now_ns: int, *, operator: str = "", note: str = "") -> Path:
         """Begin an episode and return where its bag will be; an empty `task` is what the plan has next.
@@ -127,11 +106,11 @@ class Recorder:
                 search any stream, the disk has no room, or the plan has nothing next.
             UnknownNameError: the contract has no such task.
         """
-        if self._writer is not None:
-            raise RecordingError(f"{self._path.name} is being recorded; stop or discard it first")
+        if self._open is not None:
+            raise RecordingError(f"{self._open.path.name} is being recorded; stop or discard it first")
         task = task or self._planned()
         path = self._place(task)
-        self._writer = EpisodeWriter(
+        writer = EpisodeWriter(
             path,
             self._contract,
             task,
@@ -142,10 +121,9 @@ class Recorder:
             origin=self._origin,
             settings=self._settings,
         )
+        self._open = OpenEpisode(writer, task, path, now_ns)
         self.begun += 1
-        self._task, self._path, self._started_ns, self.failure = task, path, now_ns, ""
-        self._marked, self._noted, self._asked, self._discarded = "", "", (operator, note), ""
-        self.warning = ""
+        self._asked, self._discarded, self.failure, self.warning = (operator, note), "", "", ""
         if lacking_s := self._listening.lacking_s(now_ns):
             self.warning = f"{lacking_s:.2f} s of the pre-roll are missing: half of queue_mb held no more"
         for item in self._listening.beginning(now_ns):
@@ -161,10 +139,10 @@ class Recorder:
         """
         item = Item(topic, cdr, receive_ns, publish_ns)
         missing = self._listening.saw(item, sequence)
-        if self._writer is None:
+        if self._open is None:
             self._listening.keep(item)
         else:
-            self._writer.lost(topic, missing)
+            self._open.writer.lost(topic, missing)
             self._write(item)
 
     def moment(self, text: str, now_ns: int) -> None:
@@ -180,9 +158,9 @@ class Recorder:
             RecordingError: there is no episode to mark, or the disk refuses.
         """
         check_outcome(outcome)
-        if self._writer is not None:
-            self._marked, self._noted = outcome, _joined(self._noted, note)
-            return self._path
+        if self._open is not None:
+            self._open.mark(outcome, note)
+            return self._open.path
         if self._discarded:
             raise RecordingError("nothing to mark: the last episode was discarded")
         return self._saved.mark(outcome, note)
@@ -194,12 +172,11 @@ class Recorder:
             UnknownNameError: `outcome` is none.
             RecordingError: no episode is being recorded.
         """
-        writer = self._recording("stop")
-        outcome = outcome or self._marked or "unknown"
-        writer.end(outcome, _joined(self._noted, note))
-        self._writer = None
+        episode = self._recording("stop")
+        outcome = episode.end(outcome, note)
+        self._open = None
         self._listening.forget_the_last_seconds()
-        return self._saved.add(self._task, outcome, writer)
+        return self._saved.add(episode.task, outcome, episode.writer)
 
     def stop(self, outcome: str = "", note: str = "") -> EpisodeSummary:
         """End the episode and wait until its bag is complete; `tend` will still tell of it."""
@@ -209,11 +186,11 @@ class Recorder:
 
     def discard(self) -> Path:
         """End the episode, delete what was written and return where it would have been."""
-        writer = self._recording("discard")
-        writer.discard()
-        self._writer, self._discarded = None, self._task
+        episode = self._recording("discard")
+        episode.writer.discard()
+        self._open, self._discarded = None, episode.task
         self._listening.forget_the_last_seconds()
-        return self._path
+        return episode.path
 
     def redo(self, now_ns: int) -> Path:
         """Discard the episode, or set the last one aside, and start the same task again.
@@ -221,7 +198,7 @@ class Recorder:
         Raises:
             RecordingError: there was none, or it can't be started or set aside; see `start`.
         """
-        if self._writer is not None:
+        if self._open is not None:
             self.discard()
         task = self._discarded or self._saved.last_task()
         self._place(task)  # before a good episode is set aside
@@ -235,9 +212,9 @@ class Recorder:
 
         `failure` then says why, and why a bag could not be completed.
         """
-        if self._writer is not None and (self._writer.full or self._writer.error):
-            self.failure = self._writer.error or self._writer.full
-            self.end("", f"ended as the disk {'failed' if self._writer.error else 'is full'}: {self.failure}")
+        if self._open is not None and (trouble := self._open.trouble):
+            self.failure = trouble.why
+            self.end("", f"ended as the disk {trouble.how}: {trouble.why}")
         ended = self._saved.completed()
         if errors := [summary.error for summary in ended if summary.error]:
             self.failure = "; ".join(errors)
@@ -259,28 +236,24 @@ class Recorder:
     def _place(self, task: str) -> Path:
         """Return where an episode of `task` would go now; see `start` for the errors."""
         self._contract.task(task)
-        if silent := self._listening.unheard if self._searching else self._listening.silent:
-            maybe = "; what was started just now is still being looked for" if self._searching else ""
+        if silent := self._listening.unheard if self.searching else self._listening.silent:
+            maybe = "; what was started just now is still being looked for" if self.searching else ""
             raise RecordingError(f"nothing has come yet from {', '.join(silent)}{maybe}")
         check_room(self._folder, self._settings.reserve_bytes)
         return next_path(self._folder, task)
 
-    def _recording(self, verb: str) -> EpisodeWriter:
-        if self._writer is None:
+    def _recording(self, verb: str) -> OpenEpisode:
+        if self._open is None:
             raise RecordingError(f"nothing to {verb}: no episode is being recorded")
-        return self._writer
+        return self._open
 
     def _write(self, item: Item) -> None:
-        assert self._writer is not None
+        assert self._open is not None
         try:
-            self._writer.write(*item)
+            self._open.writer.write(*item)
         except RecordingError as error:  # the disk failed: the episode's summary will say so
             self.failure = str(error)
         except DynamoError:
             # A topic that was found during the episode is recorded from the next one on.
             if item.topic not in self.topics:
                 raise
-
-
-def _joined(*notes: str) -> str:
-    return "; ".join(note for note in notes if note)

@@ -140,7 +140,7 @@ class RecorderNode(ManagedNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         search_s = float(self.get_parameter("search_s").value)
         self._search = self.create_timer(search_s, self._end_search, clock=steady)
-        recorder.search()
+        recorder.searching = True
         self._timers_of_parts = [
             self._search,
             self.create_timer(TEND_PERIOD_S, self._tend, clock=steady),
@@ -196,7 +196,7 @@ class RecorderNode(ManagedNode):
 
     def _end_search(self) -> None:
         self._search.cancel()
-        self._recorder.found()
+        self._recorder.searching = False
 
     def _look_around(self) -> None:
         """Compare what is recorded, and how, with what there is."""
