@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from dynamo_policies.contract import Contract, load_contract
-from dynamo_policies.gates import FrozenJointsGate, StaleGate
+from dynamo_policies.gates import FrozenJointsGate, Reaction, StaleGate
 from dynamo_ros.core import gates
 from dynamo_ros.core.frozen import FrozenGate
 from dynamo_ros.core.hand_limiter import HandLimiter, HandStep
 from dynamo_ros.faults.bench import Bench
 from dynamo_ros.faults.circling import Circling
 from dynamo_ros.faults.hand import HandTick, safe_s
+from dynamo_ros.faults.injections import freeze
 from dynamo_ros.faults.table import faults
 from dynamo_ros.faults.trial import Row, try_fault, with_deadman
 from policy_fixtures import CONTRACT as KITCHEN
@@ -64,10 +65,32 @@ def test_a_hand_that_no_gate_watches_stops_with_its_arm() -> None:
     assert (row.seen, row.after, row.bound_ms) == ("stop (hand)", "stopped until re-armed", 540.0)
 
 
-def test_reaction_to_a_frozen_hand_is_the_contracts() -> None:
-    gates = dataclasses.replace(CONTRACT.gates, frozen_joints=FrozenJointsGate(reaction="stop"))
+@pytest.mark.parametrize(
+    ("reaction", "seen"), [("stop", "stop (frozen_joints)"), ("slow", "stop (hand)"), ("none", "stop (hand)")]
+)
+def test_reaction_to_a_frozen_hand_is_the_contracts(reaction: Reaction, seen: str) -> None:
+    gates = dataclasses.replace(CONTRACT.gates, frozen_joints=FrozenJointsGate(reaction=reaction))
     row = tried("hand frozen", dataclasses.replace(CONTRACT, gates=gates))
-    assert row.seen == "stop (frozen_joints)"
+    check(row)
+    assert row.seen == seen
+
+
+@pytest.mark.parametrize("reaction", ["hold", "none"])
+def test_fingers_that_are_said_to_stand_stay_where_they_were_sent(reaction: Reaction) -> None:
+    gates = dataclasses.replace(CONTRACT.gates, frozen_joints=FrozenJointsGate(reaction=reaction))
+    bench = Bench(Circling(CONTRACT), dataclasses.replace(CONTRACT, gates=gates))
+    bench.begin()
+    bench.run(0.6)
+    said = bench.hand.at(bench.now_ns)
+    freeze("hand", "position").begin(bench)
+    bench.run(1.0)
+    assert bench.runner.stopped is not None
+    assert bench.runner.stopped.kind in ("hand", "frozen_joints")
+    sent = [tick.joints for tick in bench.hand.ticks if tick.joints is not None]
+    before = [tick.joints for tick in bench.hand.ticks if tick.at_ns < bench.runner.stopped.at_ns]
+    assert before[-1] is not None
+    np.testing.assert_array_equal(sent[-1], before[-1])
+    assert np.abs(sent[-1] - said).max() > 0.05
 
 
 def test_a_gate_that_does_not_see_the_hands_end_fails_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +100,7 @@ def test_a_gate_that_does_not_see_the_hands_end_fails_its_row(monkeypatch: pytes
 
 def test_a_gate_that_does_not_see_a_frozen_hand_fails_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FrozenGate, "check", lambda _self, _now_ns: gates.CLEAR)
-    assert {"none () came of it", "never safe"} <= set(tried("hand frozen").problems)
+    assert {"stop (hand) came of it", "safe too late"} <= set(tried("hand frozen").problems)
 
 
 def test_a_hand_that_goes_on_while_its_arm_holds_is_not_safe(monkeypatch: pytest.MonkeyPatch) -> None:

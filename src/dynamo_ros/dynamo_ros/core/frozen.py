@@ -48,6 +48,10 @@ class FrozenGate:
                 self._way.popleft()
             self._moved = bool(np.abs(self._way[0][1] - self._start).max() >= self._its.moved_rad)
 
+    def came_ns(self, stamp_ns: int) -> int:
+        """Return when the value that it saw last came first, `stamp_ns` itself where a value may repeat."""
+        return self._since_ns if self._moved else stamp_ns
+
     def check(self, now_ns: int) -> Verdict:
         """Want something until the value changes."""
         age_ns = now_ns - self._since_ns + self._latency_ns

@@ -59,9 +59,7 @@ class Senses:
             self._gates.frozen_joints.saw(sample.value, self._commander.joints, sample.stamp_ns)
             self._commander.observe(sample.value, sample.stamp_ns)
         elif sample.stream == self._hand_stream:
-            if self._gates.frozen_hand is not None and self._hand_sent is not None:
-                self._gates.frozen_hand.saw(sample.value, self._hand_sent, sample.stamp_ns)
-            self._commander.observe_hand(sample.value, sample.stamp_ns)
+            self._commander.observe_hand(sample.value, self._hand_came_ns(sample))
 
     def begin(self) -> None:
         """Know of no command: an episode begins."""
@@ -94,6 +92,14 @@ class Senses:
             gate.forget()
         self._arm = None
         self._way.clear()
+
+    def _hand_came_ns(self, sample: Sample) -> int:
+        """Return the stamp of a posture of the hand, of the first like it where it should not repeat."""
+        gate = self._gates.frozen_hand
+        if gate is None or self._hand_sent is None:
+            return sample.stamp_ns
+        gate.saw(sample.value, self._hand_sent, sample.stamp_ns)
+        return gate.came_ns(sample.stamp_ns)
 
     def _impossible(self, sample: Sample) -> str:
         """Return what is impossible about a sample of joints; empty where nothing is."""

@@ -54,13 +54,13 @@ def stale_hand(name: str, *, lasting: bool = True) -> Expects:
     """Expect the same of the hand's stream; its limiter stops the hand and the arm where the gate lets be."""
 
     def expects(contract: Contract) -> Expected:
-        found = _of(stale(name, lasting=lasting)(contract))
-        itself_ns = round(contract.need_hand("a stale hand").stale_stop_s * 1e9)
+        found, itself = _of(stale(name, lasting=lasting)(contract)), _stopped_by_limiter(contract)
         if found.answer in ("none", "slow"):
-            return Expected("stop", "hand", itself_ns)
+            return itself
         if found.answer != "hold" or found.stop_after_s is None:
             return found
-        return found._replace(stop_after_s=min(found.stop_after_s, (itself_ns - found.within_ns) / 1e9))
+        after_s = (itself.within_ns - found.within_ns) / 1e9
+        return found._replace(stop_after_s=min(found.stop_after_s, after_s))
 
     return expects
 
@@ -79,7 +79,7 @@ def at_once(name: str, gate: str) -> Expects:
 
 
 def frozen(name: str) -> Expects:
-    """Expect the gate of a camera that repeats one image, or of joints that repeat one reading."""
+    """Expect the gate of a camera that repeats one image, or of the arm's joints that repeat one reading."""
 
     def expects(contract: Contract) -> Expected:
         gates, stream = contract.gates, contract.streams[name]
@@ -91,10 +91,22 @@ def frozen(name: str) -> Expects:
             camera = gates.frozen
             waits = Waits(camera.moved_rad, besides_ns - CAMERA_LATENCY_NS)
             return Expected(camera.reaction, "frozen", within_ns, camera.stop_after_s, waits)
-        its, of_hand = gates.frozen_joints, name == contract.hand_stream
-        moved_rad = its.hand_moved_rad if of_hand else its.moved_rad
-        waits = Waits(moved_rad, besides_ns - JOINTS_LATENCY_NS - round(its.lag_ms * 1e6), of_hand)
+        its = gates.frozen_joints
+        waits = Waits(its.moved_rad, besides_ns - JOINTS_LATENCY_NS - round(its.lag_ms * 1e6))
         return Expected(its.reaction, "frozen_joints", within_ns, its.stop_after_s, waits)
+
+    return expects
+
+
+def frozen_hand(name: str) -> Expects:
+    """Expect the same of the hand's joints; its limiter stops the hand and the arm where the gate lets be."""
+
+    def expects(contract: Contract) -> Expected:
+        its, found = contract.gates.frozen_joints, _of(frozen(name)(contract))
+        assert found.waits is not None
+        if its.reaction in ("none", "slow"):
+            return _stopped_by_limiter(contract)
+        return found._replace(waits=found.waits._replace(moved_rad=its.hand_moved_rad, of_hand=True))
 
     return expects
 
@@ -194,6 +206,11 @@ def silence_and_stop(_contract: Contract) -> Expected:
 def next_plan_ns(contract: Contract) -> int:
     """Return how long it takes at most until the next plan is there."""
     return contract.period_ns + contract.settle_ns + THINK_NS
+
+
+def _stopped_by_limiter(contract: Contract) -> Expected:
+    """Return the stop of a hand whose joints are too old to go by."""
+    return Expected("stop", "hand", round(contract.need_hand("a hand's stop").stale_stop_s * 1e9))
 
 
 def _of(expected: Expected | None) -> Expected:

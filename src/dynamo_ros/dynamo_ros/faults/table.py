@@ -101,7 +101,9 @@ def _hand(contract: Contract) -> dict[str, Fault]:
     period_ms = 1e3 / contract.streams[name].rate_hz
     return {
         "hand killed": Fault("no joint state of the hand comes any more", on(lambda: bad.silent), stale),
-        "hand frozen": Fault("one posture, new stamps", put.freeze(name, "position"), expect.frozen(name)),
+        "hand frozen": Fault(
+            "one posture, new stamps", put.freeze(name, "position"), expect.frozen_hand(name)
+        ),
         "hand's stamps frozen": Fault(
             "new postures under one stamp", on(lambda: bad.stuck_stamp(period_ms)), stale
         ),
