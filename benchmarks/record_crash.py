@@ -3,8 +3,11 @@
 The recorder's node records four cameras of 640x480 at 30 Hz, two joint topics at 250 Hz and commands, sent
 over DDS by processes of their own. Episodes of a second follow each other without a pause. The node is
 killed; then episodes of before must be byte-identical, saved ones whole, and the open one, after repair, says
-how much is missing before the kill. With --core instead: the recorder's core in a process that feeds itself,
-which knows of each single message what became of it.
+how much is missing before the kill. A topic of which nothing came, while others that share its chunks did,
+was not lost: it counts as unheard. After a kill, the middleware's shared memory may keep the next process
+from hearing some publishers; a node whose start is not answered or stays refused is killed and counts as
+deaf. With --core instead: the recorder's core in a process that feeds itself, which knows of each message
+what became of it.
 """
 
 from __future__ import annotations
@@ -20,12 +23,21 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from record_crash_core import crash as crash_of_the_core
-from recording_load import contract, numbers, sources
-from recording_processes import READY_S, TASK, Controller, Publishers, start_recorder, write_result
+from recording_load import Source, contract, numbers, sources
+from recording_processes import (
+    READY_S,
+    TASK,
+    Controller,
+    NotStartedError,
+    Publishers,
+    start_recorder,
+    write_result,
+)
 
 from dynamo_policies.bags import BagError, bag_hash, find_bags, read_info
 from dynamo_policies.repair import find_damaged, repair
@@ -33,6 +45,8 @@ from dynamo_policies.repair import find_damaged, repair
 EPISODE_S = 1.0
 LONGEST_S = 2.5  # until the kill
 EARLIER = 3
+DUE_PERIODS = 3
+TOLD = 5  # trials with the largest losses
 SERVICES = ("start", "stop", "discard", "mark", "moment", "redo", "next")
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (where Linux has it)
 
@@ -44,6 +58,14 @@ class Killed(NamedTuple):
     begun_ns: dict[str, int]  # episode -> when its start was answered
     ended_ns: dict[str, int]  # episode -> when its end was asked for
     saved: set[str]
+
+
+class Lost(NamedTuple):
+    """What a bag lacks at its end, of which topic, and the topics that did not come at all."""
+
+    seconds: float
+    topic: str
+    unheard: tuple[str, ...]
 
 
 class Recorder:
@@ -93,7 +115,8 @@ def record_until_killed(controller: Controller, recorder: Recorder, after_s: flo
     stopping: list[Any] = []
     starts = controller.node.create_client(StartEpisode, f"{recorder.name}/start")
     stops = controller.node.create_client(StopEpisode, f"{recorder.name}/stop")
-    assert stops.wait_for_service(READY_S)
+    if not stops.wait_for_service(READY_S):
+        raise NotStartedError(f"no {recorder.name}/stop within {READY_S:g} s")
     first = Path(controller.start(f"{recorder.name}/start").path).name
     begun_ns[first] = time.time_ns()
     recorder.look()
@@ -145,18 +168,24 @@ def examine(folder: Path, killed: Killed, earlier: set[str]) -> dict[str, Any]:
         _lost(folder / name, stamp, min(killed.killed_ns, killed.ended_ns.get(name, killed.killed_ns)))
         for name, stamp in begun.items()
     ]
-    lost_s, topic = max(lost, default=(0.0, ""))
-    for path in folder.iterdir():
-        if path.name not in earlier:
-            shutil.rmtree(path)
+    worst = max(lost, default=Lost(0.0, "", ()))
+    forget(folder, earlier)
     return {
-        "lost_s": lost_s,
-        "topic": topic,
+        "lost_s": worst.seconds,
+        "topic": worst.topic,
+        "unheard": sorted({topic for one in lost for topic in one.unheard}),
         "open": len(open_ones),
         "complete": len(complete),
         "unreadable": len(unreadable),
         "problems": problems,
     }
+
+
+def forget(folder: Path, earlier: set[str]) -> None:
+    """Delete the episodes of a trial."""
+    for path in folder.iterdir():
+        if path.name not in earlier:
+            shutil.rmtree(path)
 
 
 def _repaired(part: Path) -> bool:
@@ -168,14 +197,22 @@ def _repaired(part: Path) -> bool:
     return True
 
 
-def _lost(bag: Path, begun_ns: int, ended_ns: int) -> tuple[float, str]:
-    """Return how long before the kill, or before it was told to end, the bag's shortest topic ends; which."""
-    newest = dict.fromkeys((one.topic for one in sources()), begun_ns)
+def _lost(bag: Path, begun_ns: int, ended_ns: int) -> Lost:
+    """Return how long before `ended_ns`, the kill or the request to end, the bag's shortest topic ends."""
+    newest: dict[str, int] = {}
     if bag.is_dir():
         for topic, _, publish_ns in numbers(bag / f"{bag.name}.mcap"):
-            newest[topic] = max(newest[topic], publish_ns)
-    shortest = min(newest, key=lambda topic: newest[topic])
-    return max(0, ended_ns - newest[shortest]) / 1e9, shortest
+            newest[topic] = max(newest.get(topic, 0), publish_ns)
+    unheard = tuple(one.topic for one in sources() if _is_unheard(one, newest, begun_ns))
+    ends = {one.topic: newest.get(one.topic, begun_ns) for one in sources() if one.topic not in unheard}
+    shortest = min(ends, key=lambda topic: ends[topic])
+    return Lost(max(0, ended_ns - ends[shortest]) / 1e9, shortest, unheard)
+
+
+def _is_unheard(source: Source, newest: Mapping[str, int], begun_ns: int) -> bool:
+    """Return whether a topic is not there, though what shares its chunks came later than it was due."""
+    alike = [newest.get(one.topic, 0) for one in sources() if one.is_camera == source.is_camera]
+    return source.topic not in newest and max(alike) > begun_ns + DUE_PERIODS * 1e9 / source.rate_hz
 
 
 def _silent_gaps(bag: Path) -> list[str]:
@@ -205,7 +242,7 @@ def earlier_episodes(controller: Controller, folder: Path) -> None:
 
 def crash(folder: Path, trials: int, seed: int, camera_hz: float) -> dict[str, Any]:
     """Run the trials beside episodes that were recorded before."""
-    chance, results, began = random.Random(seed), [], time.monotonic()
+    chance, results, deaf, began = random.Random(seed), list[dict[str, Any]](), list[str](), time.monotonic()
     (folder / "bags").mkdir(parents=True)
     (folder / "contract.yaml").write_text(contract(camera_hz).to_yaml())
     with Publishers(sources(camera_hz)), Controller() as controller:
@@ -213,7 +250,15 @@ def crash(folder: Path, trials: int, seed: int, camera_hz: float) -> dict[str, A
         before = {path.name: bag_hash(path) for path in find_bags(folder / "bags")}
         for number in range(1, trials + 1):
             after_s = chance.uniform(0.05, LONGEST_S)
-            killed = record_until_killed(controller, Recorder(folder, number), after_s)
+            recorder = Recorder(folder, number)
+            try:
+                killed = record_until_killed(controller, recorder, after_s)
+            except NotStartedError as error:
+                recorder.kill()
+                forget(folder / "bags", set(before))
+                deaf.append(str(error))
+                print(number, error, file=sys.stderr, flush=True)
+                continue
             results.append({"after_s": round(after_s, 3), **examine(folder / "bags", killed, set(before))})
             print(number, results[-1], file=sys.stderr, flush=True)
         after = {path.name: bag_hash(path) for path in find_bags(folder / "bags")}
@@ -222,12 +267,15 @@ def crash(folder: Path, trials: int, seed: int, camera_hz: float) -> dict[str, A
         "recorder": "the node, over DDS",
         "cameras": "4 of 640x480 rgb8",
         "camera_hz": camera_hz,
-        "trials": trials,
+        "trials": len(results),
+        "deaf": deaf,
         "lost_seconds": max(lost),
         "lost_seconds_median": statistics.median(lost),
         "earlier_episodes_identical": before == after,
         "problems": [problem for one in results for problem in one["problems"]],
         "complete_episodes": sum(one["complete"] for one in results),
+        "worst": sorted(results, key=lambda one: -one["lost_s"])[:TOLD],
+        "unheard": sum(bool(one["unheard"]) for one in results),
         "killed_while_saving": sum(one["open"] > 1 for one in results),
         "unreadable": sum(one["unreadable"] for one in results),
         "took_seconds": round(time.monotonic() - began),

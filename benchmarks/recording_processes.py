@@ -17,6 +17,7 @@ from recording_load import Payload, Source
 TASK = "put_yogurt"
 SETTLE_S = 1.0
 READY_S, ANSWER_S = 60.0, 120.0
+START_S = 30.0  # for one answer to a start
 PUBLISHED_DEPTH = 20
 RECORDER = "from dynamo_ros.nodes.recorder_node import main; raise SystemExit(main())"
 
@@ -55,6 +56,10 @@ class Publishers:
         return {one["topic"]: one["last"] for one in told}
 
 
+class NotStartedError(Exception):
+    """The recorder began no episode, or was not found; the text says why."""
+
+
 class Controller:
     """A node that calls the recorder's services; a context manager."""
 
@@ -77,7 +82,8 @@ class Controller:
     def ask(self, kind: type, name: str, request: Any) -> Any:
         """Return the future of the answer, once there is a service."""
         client = self.node.create_client(kind, name)
-        assert client.wait_for_service(READY_S), f"no {name} within {READY_S:g} s"
+        if not client.wait_for_service(READY_S):
+            raise NotStartedError(f"no {name} within {READY_S:g} s")
         return client.call_async(request)
 
     def call(self, kind: type, name: str, request: Any) -> Any:
@@ -92,10 +98,16 @@ class Controller:
         from dynamo_interfaces.srv import StartEpisode
 
         deadline = time.monotonic() + READY_S
-        while not (answer := self.call(StartEpisode, name, StartEpisode.Request(task=TASK))).success:
-            assert time.monotonic() < deadline, answer.message
+        while True:
+            future = self.ask(StartEpisode, name, StartEpisode.Request(task=TASK))
+            self.spin(START_S, future.done)
+            if not future.done():
+                raise NotStartedError(f"no answer of {name} within {START_S:g} s")
+            if future.result().success:
+                return future.result()
+            if time.monotonic() > deadline:
+                raise NotStartedError(future.result().message)
             self.spin(0.2)
-        return answer
 
     def spin(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
         """Run callbacks for so long, or `until` something holds."""
