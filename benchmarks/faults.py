@@ -15,7 +15,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,11 @@ def simulated(contract: Contract, moments: int) -> list[Row]:
     return [try_at_all(name, fault, asked, moments) for name, fault in pick(asked).items()]
 
 
-def over_ros(contract: Contract, found: dict[str, list[Row]], repeat: int, until_s: float) -> None:
-    """Put rows of the faults over ROS into `found`; none begins after `until_s` of the monotonic clock."""
+def over_ros(contract: Contract, found: dict[str, list[Row]], repeat: int, minutes: float) -> None:
+    """Put rows of the faults over ROS into `found`; none begins after so many minutes."""
     from dynamo_ros.nodes.faults.run import run_over_ros
 
+    until_s = time.monotonic() + 60.0 * minutes
     for row in itertools.chain.from_iterable(run_over_ros(contract, tuple(found)) for _ in range(repeat)):
         found[row.name].append(row)
         if time.monotonic() > until_s:
@@ -97,6 +98,8 @@ def write_docs(found: dict[str, Any], page: Path) -> None:
         parts += of_hand(hand["rows"], known=[row["name"] for row in found["simulated"]["rows"]])
     if found["ros"] is not None:
         parts += ["Over ROS, seen from the commands:", "", table(found["ros"]["rows"]), ""]
+    if (hand := found.get("ros_hand")) is not None:
+        parts += ["Over ROS, of a robot with a hand:", "", table(hand["rows"], HAND_TIMES), ""]
     page.write_text(before + "\n".join([*parts, END]) + after)
 
 
@@ -113,46 +116,55 @@ def of_hand(rows: list[dict[str, Any]], known: Collection[str]) -> list[str]:
     ]
 
 
-def ros_names(contract: Contract) -> tuple[str, ...]:
-    """Return the names of all faults over ROS, where the controller's messages are at hand."""
+def ros_names(contracts: Sequence[Contract]) -> list[list[str]]:
+    """Return the names of the faults over ROS of each contract that none before it has.
+
+    The controller's messages are at hand afterwards.
+    """
     from dynamo_ros.nodes.faults.run import names
     from fakes.vendor_messages import provide
 
     provide()
-    return names(contract)
+    found: list[list[str]] = []
+    for contract in contracts:
+        found.append([name for name in names(contract) if not any(name in before for before in found)])
+    return found
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return all figures; they are written even where the faults over ROS are broken off."""
-    contract, until_s = load_contract(arguments.contract), time.monotonic() + 60.0 * arguments.minutes
+    contracts = [load_contract(path) for path in (arguments.contract, arguments.hand_contract)]
     if arguments.only:
-        return measure_again(arguments, contract, until_s)
-    moments = QUICK_MOMENTS if arguments.quick else MOMENTS
-    rows, hand = simulated(contract, moments), simulated(load_contract(arguments.hand_contract), moments)
-    found: dict[str, list[Row]] = {}
+        return measure_again(arguments, contracts)
+    moments, repeat = (QUICK_MOMENTS, 1) if arguments.quick else (MOMENTS, arguments.repeat)
+    rows, hand = (simulated(contract, moments) for contract in contracts)
+    found: list[dict[str, list[Row]]] = [{}, {}]
     try:
         if not arguments.no_ros:
-            found = {name: [] for name in ros_names(contract) if not arguments.quick or name in QUICK_ROS}
-            over_ros(contract, found, 1 if arguments.quick else arguments.repeat, until_s)
+            wanted = (lambda name: name in QUICK_ROS) if arguments.quick else bool
+            found = [{name: [] for name in names if wanted(name)} for names in ros_names(contracts)]
+            for contract, its in zip(contracts, found, strict=True):
+                over_ros(contract, its, repeat, arguments.minutes)
     finally:
-        result = summary(rows, hand, [worst_of(name, same) for name, same in found.items()])
-        result |= {"contract": contract.name, "quick": arguments.quick}
+        result = summary(rows, hand, *([worst_of(*one) for one in its.items()] for its in found))
+        result |= {"contract": contracts[0].name, "quick": arguments.quick}
         if arguments.json:
             arguments.json.write_text(json.dumps(result, indent=2) + "\n")
     return result
 
 
-def measure_again(arguments: argparse.Namespace, contract: Contract, until_s: float) -> dict[str, Any]:
+def measure_again(arguments: argparse.Namespace, contracts: Sequence[Contract]) -> dict[str, Any]:
     """Return all figures of the file of before, with those faults over ROS measured anew that are named."""
     before = json.loads(arguments.json.read_text())
-    possible = ros_names(contract)
-    found: dict[str, list[Row]] = {name: [] for name in arguments.only}
-    over_ros(contract, found, arguments.repeat, until_s)
-    anew = {name: worst_of(name, same) for name, same in found.items()}
-    there = {row.name: row for row in rows_of(before["ros"])} | anew
-    ordered = [there[name] for name in possible if name in there]
-    rows, hand = rows_of(before["simulated"]), rows_of(before.get("simulated_hand"))
-    result: dict[str, Any] = before | summary(rows, hand, ordered)
+    there: list[list[Row]] = []
+    for contract, key, possible in zip(contracts, ("ros", "ros_hand"), ros_names(contracts), strict=True):
+        found: dict[str, list[Row]] = {name: [] for name in arguments.only if name in possible}
+        over_ros(contract, found, arguments.repeat, arguments.minutes)
+        rows = {row.name: row for row in rows_of(before.get(key))}
+        rows |= {name: worst_of(name, same) for name, same in found.items()}
+        there.append([rows[name] for name in possible if name in rows])
+    simulated_rows = (rows_of(before.get(key)) for key in ("simulated", "simulated_hand"))
+    result: dict[str, Any] = before | summary(*simulated_rows, *there)
     arguments.json.write_text(json.dumps(result, indent=2) + "\n")
     return result
 
@@ -164,22 +176,17 @@ def rows_of(found: dict[str, Any] | None) -> list[Row]:
     return [Row(**{**row, "problems": tuple(row["problems"])}) for row in plain]
 
 
-def summary(rows: list[Row], hand: list[Row], there: list[Row]) -> dict[str, Any]:
-    """Return the figures of the rows on simulated time, without and with a hand, and over ROS."""
-    head = figures([*rows, *hand, *there])
+def summary(rows: list[Row], hand: list[Row], ros: list[Row], ros_hand: list[Row]) -> dict[str, Any]:
+    """Return the figures of the rows on simulated time and over ROS, without and with a hand."""
+    head = figures([*rows, *hand, *ros, *ros_hand])
     head.pop("rows")
     # A row for each fault: on simulated time by its name, over ROS with `ROS: ` before it.
-    kinds = {"": rows, "with a hand: ": hand, "ROS: ": there}
+    kinds = {"": rows, "with a hand: ": hand, "ROS: ": [*ros, *ros_hand]}
     faults = {
         f"{kind}{row.name}": {**row._asdict(), "ok": row.ok} for kind, some in kinds.items() for row in some
     }
-    return {
-        **head,
-        "faults": faults,
-        "simulated": figures(rows),
-        "simulated_hand": figures(hand) if hand else None,
-        "ros": figures(there) if there else None,
-    }
+    parts = {"simulated": rows, "simulated_hand": hand, "ros": ros, "ros_hand": ros_hand}
+    return {**head, "faults": faults, **{key: figures(one) if one else None for key, one in parts.items()}}
 
 
 def main() -> int:
@@ -190,9 +197,9 @@ def main() -> int:
     parser.add_argument("--no-ros", action="store_true", help="on simulated time only")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="over ROS, into the --json that is there")
     parser.add_argument("--repeat", type=int, default=2, help="of the faults over ROS")
-    parser.add_argument("--minutes", type=float, default=10.0, help="no trial begins later")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of each robot; no trial begins later")
     parser.add_argument("--contract", type=Path, default=CONTRACT)
-    parser.add_argument("--hand-contract", type=Path, default=HAND_CONTRACT, help="on simulated time only")
+    parser.add_argument("--hand-contract", type=Path, default=HAND_CONTRACT, help="another robot's")
     parser.add_argument("--docs", type=Path, help="page that gets the tables, of --json if that is there")
     arguments = parser.parse_args()
     if arguments.only and not (arguments.json and arguments.json.exists()):

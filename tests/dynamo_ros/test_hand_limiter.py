@@ -142,7 +142,7 @@ def test_a_reading_from_before_the_clock_went_back_is_none() -> None:
     limiter.observe(MIDDLE, 10**12)
     limiter.aim(MIDDLE, 10**12)
     limiter.step(10**12)
-    with pytest.raises(HandError, match="no joint positions of the hand"):
+    with pytest.raises(HandError, match="no new joint positions of the hand"):
         limiter.step(0)
 
 
@@ -277,7 +277,7 @@ def test_a_hand_that_falls_silent_stops_both() -> None:
     after = run(made, still(MIDDLE), 5)
     run(made, still(MIDDLE), 30, first=after, hand=False)
     assert made.stopped is not None
-    assert "no joint positions of the hand for 0.5" in made.stopped.text
+    assert "no new joint positions of the hand for 0.5" in made.stopped.text
 
 
 def test_what_is_grasped_stays_grasped_while_targets_stop() -> None:

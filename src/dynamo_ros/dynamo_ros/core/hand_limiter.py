@@ -170,7 +170,7 @@ class HandLimiter:
             )
         if self._joints is not None and self._is_old(now_ns):
             age_s = (now_ns - self._measured_ns) / 1e9
-            raise HandError(f"no joint positions of the hand for {age_s:.2f} s")
+            raise HandError(f"no new joint positions of the hand for {age_s:.2f} s")
 
     def _is_old(self, now_ns: int) -> bool:
         """Return whether the measured joints are too old; or far ahead, where the clock went back."""

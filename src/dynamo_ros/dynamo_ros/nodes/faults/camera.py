@@ -112,18 +112,23 @@ def flood(contract: Contract, words: SimpleQueue[str]) -> None:
     rclpy.init()
     node = rclpy.create_node("flood")
     joints = contract.streams[contract.arm_stream].topic
-    messages = {
-        "streams": JointState(name=["nobody"], position=[0.0]),  # taken by a thread of the node's own
-        "executor": Bool(),
-    }
-    publishers = {
-        "streams": node.create_publisher(JointState, joints, 10),
-        "executor": node.create_publisher(Bool, contract.gates.estop.topic, 10),
+    floods: dict[str, tuple[Any, str]] = {
+        "streams": (
+            JointState(name=["nobody"], position=[0.0]),
+            joints,
+        ),  # taken by a thread of the node's own
+        "executor": (Bool(), contract.gates.estop.topic),
     }
     while word := words.get():
-        while word in publishers and words.empty():
-            publishers[word].publish(messages[word])
+        if word not in floods:
+            continue
+        message, topic = floods[word]
+        # Not there before: where the arm has a topic for itself, the node begins with no second publisher.
+        publisher = node.create_publisher(type(message), topic, 10)
+        while words.empty():
+            publisher.publish(message)
             time.sleep(FLOOD_S)
+        node.destroy_publisher(publisher)
     node.destroy_node()
     rclpy.shutdown()
 

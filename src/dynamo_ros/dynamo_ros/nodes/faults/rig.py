@@ -1,4 +1,4 @@
-"""The real inference node in a process of its own, cameras in theirs, and an arm in this one."""
+"""The real inference node in a process of its own, cameras in theirs, and an arm and a hand in this one."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from dynamo_ros.faults.trial import with_deadman
 from dynamo_ros.nodes.calls import STARTUP_S, Caller
 from dynamo_ros.nodes.faults.arm import FollowingArm
 from dynamo_ros.nodes.faults.bundle import write_onward
+from dynamo_ros.nodes.faults.hand import HandOnDds
 from dynamo_ros.nodes.faults.own_clock import OwnClock
 from dynamo_ros.nodes.inference_client import InferenceClient
 from dynamo_ros.nodes.spin import Life, life
@@ -39,7 +40,7 @@ ANY = Limit(amber=None, red=None)
 
 
 class Rig:
-    """What a fault can be put into; `cameras`, `node` are processes, `arm` is here."""
+    """What a fault can be put into; `cameras`, `node` are processes, `arm` and `hand` are here."""
 
     def __init__(self, alive: Life, contract: Contract, folder: Path, camera_prefix: Sequence[str]) -> None:
         self.contract, self.caller, self._alive = contract, Caller(alive), alive
@@ -53,6 +54,7 @@ class Rig:
         start[0] += ASIDE_RAD
         self._start = start
         self.arm = FollowingArm(alive.node, contract, start)
+        self.hand = HandOnDds(alive.node, contract)
         self.client = InferenceClient(alive.node, self.caller)
         self._prefix = list(camera_prefix)
         self.cameras = {name: self.start_camera(name) for name in (*contract.cameras, FLOOD)}
@@ -67,7 +69,8 @@ class Rig:
         """Start the inference node; it waits to be configured."""
         settings = {"bundle": self._bundle, "contract": self._contract_file, "engine": "eager"}
         words = [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
-        command = [sys.executable, "-m", NODE, str(self._switch), "--ros-args", *words]
+        files = [str(self._switch), str(self._contract_file)]
+        command = [sys.executable, "-m", NODE, *files, "--ros-args", *words]
         return subprocess.Popen(command, env=self._environ(NODE))
 
     def end_node(self) -> None:
@@ -97,13 +100,13 @@ class Rig:
         """Set the clock that a camera, or NODE, was given; 0: right again."""
         self._clocks[name].set(ahead_ns)
         if name == NODE and ahead_ns:
-            self.arm.ahead_ns = ahead_ns
+            self.arm.ahead_ns = self.hand.ahead_ns = ahead_ns
 
     def take_clocks(self) -> None:
         """End what has a clock of its own; `revive` starts it with everybody's."""
         while self._clocks:
             self._end_process(self._clocks.popitem()[0])
-        self.arm.ahead_ns = 0
+        self.arm.ahead_ns = self.hand.ahead_ns = 0
 
     def tell(self, name: str, word: str) -> None:
         """Tell a camera what is wrong with it."""
@@ -142,6 +145,7 @@ class Rig:
         self.client.ready()
         self.caller.until(self._cameras_are_there, "the cameras", STARTUP_S)
         self.arm.stand(self._start)
+        self.hand.follows.ticks.clear()
         self.caller.pause(0.3)
         deadline = time.monotonic() + PATIENCE_S
         while True:

@@ -17,7 +17,8 @@ from dynamo_ros.nodes.faults.rig import FLOOD, NODE, Rig
 Act = Callable[[Rig], object]
 
 JUMP_NS = 5_000_000_000
-SLOW_RAD_S = 0.1  # one joint at least goes as fast along the line
+SLOW_RAD_S = 0.1  # one joint at least goes as fast along the line…
+HAND_RAD_S = 0.3  # …and one of the hand's, which swings
 GOES_ON, STOPPED, EITHER = ("goes on",), ("stopped",), ("goes on", "stopped")
 
 
@@ -39,10 +40,11 @@ class RosFault(NamedTuple):
 
 
 def ros_faults(contract: Contract) -> dict[str, RosFault]:
-    """Return the faults by name, for the contract's first camera, its arm, the policy and the node."""
+    """Return the faults by name, for the contract's first camera, its arm, hand, the policy and the node."""
     return {
         **_camera(contract),
         **_joints(contract),
+        **_hand(contract),
         **_policy(contract),
         **_gates(contract),
         **_clocks(contract),
@@ -102,6 +104,45 @@ def _joints(contract: Contract) -> dict[str, RosFault]:
         "joint's name wrong": sends("of one joint", lambda: bad.renamed("other_", 1), unreadable),
         "joints' names wrong": sends("of all joints", lambda: bad.renamed("other_"), stale),
         "joints not a number": sends("one is NaN", bad.not_a_number, unreadable),
+    }
+
+
+def _hand(contract: Contract) -> dict[str, RosFault]:
+    """Return the faults of a hand; none where the contract has none."""
+    if (name := contract.hand_stream) is None:
+        return {}
+    stale, unreadable = expect.stale_hand(name), expect.at_once(name, "unreadable")
+
+    def sends(
+        what: str, make: Callable[[], bad.Distortion], expects: Expects, lasts_s: float = 0.3
+    ) -> RosFault:
+        return _expected(
+            contract, what, _distort_hand(make), _distort_hand(lambda: bad.faithful), expects, lasts_s
+        )
+
+    return {
+        "hand silent": sends("0.3 s", lambda: bad.silent, stale),
+        "hand frozen": sends(
+            "one posture, new stamps", lambda: bad.faithful, expect.frozen_hand(name), 1.0
+        )._replace(begin=_freeze_hand, after=STOPPED),
+        "hand slow": sends("4 Hz", lambda: bad.slowed(4.0), stale, 0.4),
+        "hand late": sends("0.3 s", lambda: bad.delayed(300.0), stale),
+        "hand reordered": sends("overtaking by 40 ms", lambda: bad.reordered(40.0), expect.nothing, 1.0),
+        "hand's name wrong": sends("of one joint", lambda: bad.renamed("other_", 1), unreadable),
+        "hand's names wrong": sends("of all joints", lambda: bad.renamed("other_"), stale),
+        "hand's order changed": sends("names and positions alike", bad.other_order, expect.nothing),
+        "hand's joint missing": sends("15 names and positions", bad.last_missing, unreadable),
+        "hand's joint twice": sends("one name at two positions", bad.told_twice, unreadable),
+        "hand in degrees": sends("instead of radians", bad.in_degrees, unreadable),
+        "hand not a number": sends("one position is NaN", bad.not_a_number, unreadable),
+        "policy's hand not a number": _expected(
+            contract,
+            "one action, of the hand, is NaN",
+            _spoil("hand_not_a_number"),
+            _spoil("sound"),
+            expect.non_finite,
+            0.5,
+        ),
     }
 
 
@@ -199,8 +240,11 @@ def _expected(
 
 
 def _waiting_ns(waits: Waits | None) -> int:
-    """Return how long a gate waits besides until the arm has moved."""
-    return 0 if waits is None else max(0, round(waits.moved_rad / SLOW_RAD_S * 1e9) - waits.besides_ns)
+    """Return how long a gate waits besides until the arm, or the hand, has moved."""
+    if waits is None:
+        return 0
+    rad_s = HAND_RAD_S if waits.of_hand else SLOW_RAD_S
+    return max(0, round(waits.moved_rad / rad_s * 1e9) - waits.besides_ns)
 
 
 def _tell(name: str, word: str) -> Act:
@@ -216,6 +260,17 @@ def _distort(make: Callable[[], bad.Distortion]) -> Act:
         rig.arm.line.distort = make()
 
     return distort
+
+
+def _distort_hand(make: Callable[[], bad.Distortion]) -> Act:
+    def distort(rig: Rig) -> None:
+        rig.hand.line.distort = make()
+
+    return distort
+
+
+def _freeze_hand(rig: Rig) -> None:
+    rig.hand.line.distort = bad.frozen("position", rig.hand.line.last)
 
 
 def _freeze(rig: Rig) -> None:

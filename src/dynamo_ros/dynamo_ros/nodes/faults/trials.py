@@ -19,6 +19,7 @@ from dynamo_ros.core.command_clock import PAUSE_PERIODS
 from dynamo_ros.core.limit_audit import audit
 from dynamo_ros.core.shaping import worst_stop
 from dynamo_ros.core.ways import Given, Way
+from dynamo_ros.faults.hand import later
 from dynamo_ros.faults.trial import GRANTED_PERIODS, Row
 from dynamo_ros.nodes.faults.rig import Rig
 from dynamo_ros.nodes.faults.table import RosFault
@@ -52,14 +53,17 @@ def try_on(rig: Rig, name: str, fault: RosFault) -> Row:
     rig.caller.pause(AFTER_S)
     sent = [one for one in rig.arm.sent if one.at_ns > since_ns - int((CRUISE_S + 0.1) * 1e9)]
     seen, safe_ns, rest_ns = answer(rig.contract, sent, since_ns, until_ns)
+    hand_s = rig.hand.follows.safe_s(since_ns, until_ns)
+    safe_ns = None if (both_s := later(_s(safe_ns), hand_s)) is None else round(both_s * 1e9)
     seen = "stop" if fault.answer == "stop" and stopped else seen
     after = settled(rig)
     way = _places(rig.contract, [one for one in sent if since_ns - 10**8 < one.at_ns <= until_ns])
     problems = [
+        *([] if rig.hand.follows.moves(since_ns) else ["the hand did not move before the fault"]),
         *_problems(fault, seen, after),
         *lateness(rig.contract, fault, safe_ns, rest_ns),
     ]
-    if broken := violations(rig.contract, sent):
+    if broken := (*violations(rig.contract, sent), *rig.hand.follows.violations):
         problems.append(f"broke the limits of {', '.join(broken)}")
     return Row(
         name,
@@ -72,6 +76,7 @@ def try_on(rig: Rig, name: str, fault: RosFault) -> Row:
         _ms(rest_ns),
         None if safe_ns is None else 1e3 * float(np.linalg.norm(np.diff(way, axis=0), axis=1).sum()),
         tuple(problems),
+        None if hand_s is None or safe_ns is None or rig.contract.hand is None else hand_s * 1e3,
     )
 
 
@@ -173,6 +178,10 @@ def _places(contract: Contract, sent: Sequence[Given]) -> FloatArray:
     joints = np.array([one.joints for one in sent]).reshape(-1, len(contract.arm.joints))
     places: FloatArray = chain(contract.kinematics).forward(joints, tool_offset_m=contract.tool_offset_m)[0]
     return places
+
+
+def _s(duration_ns: int | None) -> float | None:
+    return None if duration_ns is None else duration_ns / 1e9
 
 
 def _ms(duration_ns: int | None) -> float | None:
