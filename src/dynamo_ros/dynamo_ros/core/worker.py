@@ -105,7 +105,10 @@ class Worker:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             self._begun.set()
+            runner, _, future = job
             infer(*job)
+            if future.exception() is None:
+                runner.rehearse(future.result())
 
 
 def infer(runner: Runner, work: Work, future: Future[Plan]) -> None:
