@@ -23,8 +23,9 @@ class Rehearsal:
     def go_through(self, plan: Plan, joints: FloatArray) -> None:
         """Do what the first command by `plan` does, for an arm that stands at `joints` (J,) rad."""
         self._agenda.begin()
-        if not self._agenda.take(plan, plan.tick_ns):
-            return
+        for _ in range(2):  # of one alone there is nothing to blend
+            if not self._agenda.take(plan, plan.tick_ns):
+                return
         self._commander.finish()
         self._commander.rearm(joints, plan.tick_ns)
         if (aim := self._agenda.aim(plan.tick_ns + 1)) is not None:
