@@ -11,6 +11,7 @@ import pytest
 from dynamo_policies.contract import Contract
 from dynamo_policies.errors import UnknownNameError
 from dynamo_policies.observation import Sample
+from dynamo_ros.core.commander import Commander
 from dynamo_sim.controllers import RejectedError
 from dynamo_sim.xarm_kitchen.station import KitchenStation
 
@@ -180,6 +181,31 @@ def test_the_arm_arrives_where_it_is_sent(blind: KitchenStation) -> None:
     np.testing.assert_allclose(blind.joint_positions(), goal, atol=2e-3)  # …but gets there
     assert np.abs(blind.joint_velocity()).max() < 1e-2
     assert np.abs(blind.joint_effort()).max() > 0.0
+
+
+@pytest.mark.parametrize("braking", [True, False])
+def test_an_arm_whose_commands_cease_brakes_softly_only_where_they_hold_how(
+    blind: KitchenStation, contract: Contract, *, braking: bool
+) -> None:
+    arm, period_s = contract.arm, contract.arm.period_ns / 1e9
+    blind.reset("put_yogurt", 0)
+    commander = Commander(contract)
+    commander.start(blind.joint_positions(), blind.time_ns)
+    for _ in range(30):
+        commander.jog([0.8, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], 0.0, blind.time_ns + SECOND)
+        commander.observe(blind.joint_positions(), blind.time_ns)
+        command = commander.step(blind.time_ns)
+        assert command is not None
+        way = np.vstack([command.joints, *([command.braking] if braking else [])])
+        blind.command_arm(way, period_s * np.arange(1, len(way) + 1))
+        blind.advance(blind.time_ns + arm.period_ns)
+    places = [blind.joint_positions()[0]]
+    for _ in range(40):
+        blind.advance(blind.time_ns + arm.period_ns // 2)
+        places.append(blind.joint_positions()[0])
+    hardest = np.abs(np.diff(places, n=2)).max() / (period_s / 2) ** 2
+    assert places[-1] == pytest.approx(way[-1, 0], abs=5e-3)
+    assert (hardest < 1.5 * arm.acceleration_rad_s2[0]) == braking
 
 
 def test_a_rejected_trajectory_changes_nothing(blind: KitchenStation) -> None:
