@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("trajectory_msgs")
 
-from rclpy.serialization import deserialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 from trajectory_msgs.msg import JointTrajectory
 
 from dynamo_policies.contract import Contract, load_contract
@@ -41,7 +41,7 @@ def test_braking_follows_one_period_after_another_and_ends_without_velocity(cont
 @pytest.mark.parametrize("robot", ["xarm_kitchen", "franka_allegro", "xarm7_allegro_v5"])
 def test_what_is_sent_is_the_message_however_many_points_it_has(robot: str) -> None:
     arm = load_contract(ROBOTS / f"{robot}.yaml").arm
-    messages, random = TrajectoryMessages(arm), np.random.default_rng(0)
+    messages, random = TrajectoryMessages(arm, serialize_message), np.random.default_rng(0)
     for count in (1, 14, 2, 14, 1, 60):
         way = random.normal(size=(count, len(arm.joints)))
         sent = deserialize_message(messages.of(way), JointTrajectory)

@@ -1,10 +1,12 @@
-"""A bus without ROS: what drivers call and publish is noted, and answered when a test says so."""
+"""A bus without a graph: what drivers call and publish is noted, and answered when a test says so."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
 from typing import Any
+
+from rclpy.serialization import serialize_message
 
 
 class Response:
@@ -55,6 +57,9 @@ class FakeBus:
         published = self.published.setdefault(topic, [])
         # As a real one, it keeps nothing that changes when the message is used again.
         return lambda message: published.append(copy.deepcopy(message))
+
+    def serialised(self, message: Any) -> bytes:
+        return serialize_message(message)
 
     def subscribe(self, kind: type, topic: str, heard: Callable[[Any], None]) -> None:
         self.kinds[topic], self.heard[topic] = kind, heard

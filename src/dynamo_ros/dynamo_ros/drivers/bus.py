@@ -37,6 +37,9 @@ class Bus(Protocol):
     def publisher(self, kind: type, topic: str) -> Callable[[Any], None]:
         """Return what publishes messages of the type `kind` on `topic`, also serialised ones (bytes)."""
 
+    def serialised(self, message: Any) -> bytes:
+        """Return `message` as it goes over the wire."""
+
     def subscribe(self, kind: type, topic: str, heard: Callable[[Any], None]) -> None:
         """Call `heard` with each message of `topic`."""
 

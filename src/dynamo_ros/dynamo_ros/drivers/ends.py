@@ -39,6 +39,9 @@ class _NotingBus:
         self.sinks.append(Sink("topic", topic, type_name(kind, "msg")))
         return lambda _message: None
 
+    def serialised(self, message: Any) -> bytes:  # noqa: ARG002  # as other buses'
+        return b""
+
     def subscribe(self, kind: type, topic: str, heard: Callable[[Any], None]) -> None:
         """Listen to nothing."""
 

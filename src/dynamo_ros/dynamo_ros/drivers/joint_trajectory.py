@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
 from builtin_interfaces.msg import Duration
-from rclpy.serialization import serialize_message
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from dynamo_policies.contract import Contract
@@ -30,7 +30,7 @@ class TrajectoryDriver:
     def __init__(self, bus: Bus, contract: Contract) -> None:
         arm = of_kind(contract.arm, TrajectoryArm, "a trajectory driver")
         self._publish = bus.publisher(JointTrajectory, arm.topic)
-        self._messages = TrajectoryMessages(arm)
+        self._messages = TrajectoryMessages(arm, bus.serialised)
 
     def prepare(self, now_ns: int) -> None:
         """Do nothing: ros2_control prepares the arm."""
@@ -64,8 +64,8 @@ class TrajectoryMessages:
     command; only the positions in it change, so they are written into one that was serialised before.
     """
 
-    def __init__(self, arm: Arm) -> None:
-        self._arm = arm
+    def __init__(self, arm: Arm, serialised: Callable[[JointTrajectory], bytes]) -> None:
+        self._arm, self._serialised = arm, serialised
         self._made: dict[int, tuple[bytearray, FloatArray]] = {}  # by the number of points
 
     def of(self, way: FloatArray) -> bytes:
@@ -79,7 +79,7 @@ class TrajectoryMessages:
     def _make(self, points: int, joints: int) -> tuple[bytearray, FloatArray]:
         """Return a message, and the view of its positions, found by numbers that are nowhere else in it."""
         marks = np.pi + np.arange(points * joints, dtype=np.float64).reshape(points, joints)
-        message = bytearray(serialize_message(joint_trajectory(self._arm, marks)))
+        message = bytearray(self._serialised(joint_trajectory(self._arm, marks)))
         first, last = message.find(marks[0].tobytes()), message.find(marks[-1].tobytes())
         stride = (last - first) // max(1, points - 1)
         return message, np.ndarray((points, joints), np.float64, message, first, (stride, 8))

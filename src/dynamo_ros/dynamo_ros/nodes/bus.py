@@ -8,6 +8,7 @@ from typing import Any
 from rclpy.action.client import ActionClient
 from rclpy.client import Client
 from rclpy.node import Node
+from rclpy.serialization import serialize_message
 
 from dynamo_ros.nodes.qos import COMMANDS
 
@@ -70,6 +71,10 @@ class RosBus:
         self._ends.append(lambda: self._node.destroy_publisher(publisher))
         publish: Callable[[Any], None] = publisher.publish
         return publish
+
+    def serialised(self, message: Any) -> bytes:
+        """Return `message` as it goes over the wire."""
+        return bytes(serialize_message(message))
 
     def subscribe(self, kind: type, topic: str, heard: Callable[[Any], None]) -> None:
         """Call `heard` with each message of `topic`."""
