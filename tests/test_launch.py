@@ -76,3 +76,5 @@ def test_a_session_of_the_expert_leaves_complete_bags(ros_domain: int, tmp_path:
     infos = [read_info(path) for path in find_bags(tmp_path / "bags")]
     assert [info.outcome for info in infos].count("success") == 1
     assert all(info.dropped == {} for info in infos)
+    # `dynamo probe` takes the ground truth from here.
+    assert all(info.counts["/station/outcome"] and info.counts["/station/objects"] for info in infos)

@@ -40,7 +40,7 @@ _ACTION, _TARGET = "the next action, relative to the measured pose", "the next c
 _FITTED, _NEAREST = "least squares fitted to all frames", "nearest of all other episodes, 200 random queries"
 
 # A gate has a rank correlation with success that benchmarks/gate_study.py has shown (docs/results.md), over
-# 17 encoders 0.81 for chunk_error. Deviation, effective rank and probe R2 did not predict success.
+# 17 encoders 0.81 for chunk_error. Deviation, effective rank, probe R2 and object error did not show one.
 FIGURES: dict[str, Figure] = {
     "chunk_error": Figure(
         "chunks of a small probe policy, mean absolute error", "deviations", "lower", role="gate"
