@@ -127,7 +127,10 @@ def _message(contract: Contract, stream: Any, index: int, elapsed_s: float, stam
         return pose_message(target_at(contract, elapsed_s), stamp_ns, stream.frame)
     if isinstance(stream, JointStream) and stream.joints == contract.arm.joints:
         return joint_message(stream.joints, joints_at(elapsed_s), stamp_ns)
-    return joint_message(stream.joints, [float(elapsed_s % 2.0 > 1.0)] * len(stream.joints), stamp_ns)
+    place = float(elapsed_s % 2.0 > 1.0)
+    if contract.hand is not None and stream.role == "observation":
+        place += 1e-9 * elapsed_s  # no posture is measured twice, as where fingers tremble
+    return joint_message(stream.joints, [place] * len(stream.joints), stamp_ns)
 
 
 def episode_messages(contract: Contract, seconds: float, start_ns: int = START_NS) -> list[Raw]:

@@ -58,20 +58,20 @@ class FrozenJointsGate:
     """Joints repeat one reading, bit for bit and under new stamps, while they are commanded away.
 
     That is for the stream's max_age_ms, and a joint is commanded to move by `moved_rad`, one of a hand by
-    `hand_moved_rad`, of which it shows something within `lag_ms`. The stop comes before that of
+    `finger_moved_rad`, of which it shows something within `lag_ms`. The stop comes before that of
     `arm.tracking_stop_s`, after which the arm would yield to where it is said to be.
     """
 
     reaction: Reaction = "hold"
     moved_rad: float = 0.002
     # A finger's friction may hold it until its controller pulls: an assumption, measured on no real hand.
-    hand_moved_rad: float = 0.05
+    finger_moved_rad: float = 0.05
     lag_ms: float = 80.0
     stop_after_s: float | None = 0.4
 
     def __post_init__(self) -> None:
         check_positive("moved_rad", self.moved_rad)
-        check_positive("hand_moved_rad", self.hand_moved_rad)
+        check_positive("finger_moved_rad", self.finger_moved_rad)
         check_positive("lag_ms", self.lag_ms)
 
 

@@ -183,7 +183,7 @@ def _frozen_hand(contract: Contract) -> FrozenGate | None:
         return None
     its = contract.gates.frozen_joints
     return FrozenGate(
-        dataclasses.replace(its, moved_rad=its.hand_moved_rad),
+        dataclasses.replace(its, moved_rad=its.finger_moved_rad),
         contract.streams[name],
         f"{name} tells one posture while the hand is to move",
         lag_ms=its.lag_ms,

@@ -106,7 +106,7 @@ def frozen_hand(name: str) -> Expects:
         assert found.waits is not None
         if its.reaction in ("none", "slow"):
             return _stopped_by_limiter(contract)
-        return found._replace(waits=found.waits._replace(moved_rad=its.hand_moved_rad, of_hand=True))
+        return found._replace(waits=found.waits._replace(moved_rad=its.finger_moved_rad, of_hand=True))
 
     return expects
 
