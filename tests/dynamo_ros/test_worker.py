@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import threading
 import time
@@ -143,3 +144,15 @@ def test_a_first_action_that_fails_says_why(worker: Worker) -> None:
     runner = begun(Broken(driving_to((0.4, 0.0, 0.3)).policy.chunk))
     with pytest.raises(InferenceError, match="RuntimeError: out of memory"):
         worker.think(runner, runner.preview(TASK, START), 60.0)
+
+
+def test_inference_goes_on_where_the_arm_can_not_be_at_zero(
+    worker: Worker,
+) -> None:
+    lower = np.array(CONTRACT.arm.lower_rad)
+    lower[3] = 0.5
+    contract = dataclasses.replace(CONTRACT, arm=dataclasses.replace(CONTRACT.arm, lower_rad=tuple(lower)))
+    runner = Runner(driving_to((0.4, 0.0, 0.3)), clock_ns=itertools.count().__next__, contract=contract)
+    for now in (START, START + PERIOD):
+        feed(runner, now)
+        assert worker.think(runner, runner.preview(TASK, now), 10.0).targets

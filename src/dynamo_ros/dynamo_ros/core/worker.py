@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -108,7 +109,9 @@ class Worker:
             runner, _, future = job
             infer(*job)
             if future.exception() is None:
-                runner.rehearse(future.result())
+                # Before the first command no joints are known: at zero, a Franka can't be. Nothing is lost.
+                with contextlib.suppress(Exception):
+                    runner.rehearse(future.result())
 
 
 def infer(runner: Runner, work: Work, future: Future[Plan]) -> None:
