@@ -52,6 +52,7 @@ def test_a_stream_that_is_not_observed_has_no_gate(contract: Contract) -> None:
         ("{clock: {stop_after_s: -1}}", r"clock.stop_after_s is -1"),
         ("{frozen: {moved_rad: 0}}", "moved_rad is 0; it must be positive"),
         ("{frozen_joints: {moved_rad: -0.1}}", "moved_rad is -0.1; it must be positive"),
+        ("{frozen_joints: {finger_moved_rad: 0}}", "finger_moved_rad is 0; it must be positive"),
         ("{frozen_joints: {lag_ms: 0}}", "lag_ms is 0; it must be positive"),
         ("{frozen_joints: {stop_after_s: 0}}", r"frozen_joints.stop_after_s is 0"),
     ],
