@@ -36,6 +36,7 @@ class CommandPublisher:
 
     def __init__(self, node: Node, contract: Contract) -> None:
         self._node = node
+        self.sent_ns = 0  # when a command was sent last, by the steady clock
         self._prepared = self._halted = self._sent = False
         self._pose_stream = action_stream(contract, PoseStream)
         self._target_pose = node.create_publisher(PoseStamped, self._pose_stream.topic, COMMANDS)
@@ -76,7 +77,7 @@ class CommandPublisher:
 
     def publish(self, command: ArmCommand, stamp_ns: int) -> None:
         """Send `command`, given for `stamp_ns`; nothing is waited for."""
-        self._sent = True
+        self._sent, self.sent_ns = True, time.monotonic_ns()
         self._arm.send(command, stamp_ns)
         if self._hand is not None and command.hand is not None:
             self._hand.publish(command.hand.tolist(), stamp_ns)
@@ -104,6 +105,9 @@ class CommandPublisher:
 
 
 class _Publisher(Protocol):
+    @property
+    def sent_ns(self) -> int: ...
+
     def publish(self, command: ArmCommand, stamp_ns: int) -> None: ...
 
 
@@ -112,9 +116,13 @@ def bring_to_rest(
 ) -> None:
     """Publish the last `commands` of `arm`, one a period; nothing else happens meanwhile.
 
+    The first comes a period after the last of the motion, whenever that was ended: an arm that is still on
+    its way to the one would have to hurry to the other.
+
     Where they are held up for so long that the arm stands, or has begun to brake by itself, the rest is not
     sent, since it would be a jolt; its time passes, until the arm is at rest in any case.
     """
+    time.sleep(max(0, publisher.sent_ns + arm.period_ns - time.monotonic_ns()) / 1e9)
     sent_ns, late = time.monotonic_ns(), False
     for command in commands:
         begun_ns = time.monotonic_ns()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import PoseStamped
@@ -39,6 +40,8 @@ class ShadowPublisher:
     It publishes `~/shadow/target_pose`, `~/shadow/target_gripper` and `~/shadow/target_hand` where the robot
     has one, and once a second `~/shadow/divergence`.
     """
+
+    sent_ns: ClassVar[int] = 0  # nothing ever is
 
     def __init__(self, node: Node, contract: Contract) -> None:
         self._node, self._stream = node, action_stream(contract, PoseStream)
