@@ -7,6 +7,7 @@ period after the last, when the arm begins to brake. Times are those at which th
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 
@@ -18,7 +19,7 @@ from dynamo_policies.kinematics import chain
 from dynamo_ros.core.command_clock import PAUSE_PERIODS
 from dynamo_ros.core.limit_audit import audit
 from dynamo_ros.core.shaping import worst_stop
-from dynamo_ros.core.ways import Given, Way
+from dynamo_ros.core.ways import STILL, Given, Way
 from dynamo_ros.faults.hand import later
 from dynamo_ros.faults.trial import GRANTED_PERIODS, Row
 from dynamo_ros.nodes.faults.rig import Rig
@@ -28,7 +29,8 @@ FloatArray = npt.NDArray[np.float64]
 
 CRUISE, CRUISE_S = 0.9, 0.5
 STILL_M_S = 1e-3
-RECENT = 3  # commands before one that say how smoothly it goes on
+AROUND = 3  # commands before one, and after it, that say how smoothly it goes on
+SURE_PERIODS = 1.25  # after a command, another came without any between
 AFTER_S, LATER_S = 2.0, 3.0  # a busy computer may need longer to go on
 
 
@@ -116,16 +118,26 @@ def violations(contract: Contract, sent: Sequence[Given]) -> tuple[str, ...]:
     if not sent:
         return ()
     way = Way(contract.arm, sent[0], still=1)
-    for one in sent[1:]:
-        told, recent = way.missed(one.at_ns), way.parts[-1][-RECENT:]
+    for i, one in enumerate(sent[1:], start=1):
+        told, before = way.missed(one.at_ns), way.parts[-1][-AROUND:]
+        after = [later.joints for later in _in_time(contract, sent[i : i + 1 + AROUND])]
         likely = [told, *(n for n in (told - 1, told + 1) if n >= 0)]
-        smooth = (n for n in likely if _keeps(contract, [*recent, *way.coasting(n), one.joints]))
+        smooth = (n for n in likely if not _broken(contract, [*before, *way.coasting(n), *after]))
         way.go(one, missed=next(smooth, told))
-    return () if len(way.parts[-1]) < RECENT + 1 else audit(contract, np.array(way.parts[-1])).violations
+    return _broken(contract, way.parts[-1])
 
 
-def _keeps(contract: Contract, joints: Sequence[FloatArray]) -> bool:
-    return len(joints) <= RECENT or not audit(contract, np.array(joints)).violations
+def _in_time(contract: Contract, sent: Sequence[Given]) -> Iterator[Given]:
+    """Yield the first of some commands, and those that follow without any that may have failed to come."""
+    yield sent[0]
+    for before, one in itertools.pairwise(sent):
+        if one.at_ns - before.at_ns > SURE_PERIODS * contract.arm.period_ns:
+            return
+        yield one
+
+
+def _broken(contract: Contract, joints: Sequence[FloatArray]) -> tuple[str, ...]:
+    return audit(contract, np.array(joints)).violations if len(joints) >= STILL else ()
 
 
 def lateness(contract: Contract, fault: RosFault, safe_ns: int | None, rest_ns: int | None) -> Iterator[str]:
