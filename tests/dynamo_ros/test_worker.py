@@ -146,9 +146,7 @@ def test_a_first_action_that_fails_says_why(worker: Worker) -> None:
         worker.think(runner, runner.preview(TASK, START), 60.0)
 
 
-def test_inference_goes_on_where_the_arm_can_not_be_at_zero(
-    worker: Worker,
-) -> None:
+def test_inference_goes_on_where_the_arm_can_not_be_at_zero(worker: Worker) -> None:
     lower = np.array(CONTRACT.arm.lower_rad)
     lower[3] = 0.5
     contract = dataclasses.replace(CONTRACT, arm=dataclasses.replace(CONTRACT.arm, lower_rad=tuple(lower)))

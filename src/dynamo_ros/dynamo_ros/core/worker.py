@@ -30,8 +30,8 @@ class Worker:
     """Thinks for a Runner on a thread of its own, one observation at a time.
 
     The thread is a daemon: inference that hangs keeps neither the commands from stopping nor the process from
-    ending. A network that hangs while it holds Python's lock stops everything; a real robot's driver then
-    holds the last command.
+    ending. A network that hangs while it holds Python's lock stops everything; a real arm then brakes by the
+    last command or holds it, as its driver does (docs/drivers.md).
     """
 
     def __init__(self) -> None:
