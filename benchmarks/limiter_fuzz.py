@@ -119,10 +119,12 @@ def commander_sequence(
         now_ns += int(random.choice(PERIODS) * period_ns)
         commander.observe(way.here(now_ns) + 0.01 * random.normal(size=7), now_ns)
         command = commander.step(now_ns)
-        late_ns = int(random.choice([0.0, 0.0, 0.0, 0.4, 2.0, 8.0]) * period_ns)
-        if command is None or not commander.may_send(command, now_ns + late_ns):
+        if command is None:
             continue
-        now_ns += late_ns
+        now_ns += int(random.choice([0.0, 0.0, 0.0, 0.4, 2.0, 8.0]) * period_ns)
+        if not commander.may_send(command, now_ns):
+            way.here(now_ns)  # the arm brakes, and goes on doing so whatever the clock says next
+            continue
         braked.update(command.clipped)
         way.go(Given(now_ns, command.joints, command.braking))
     return way.parts

@@ -40,11 +40,17 @@ class Way:
         """Go on by a command before which `missed` failed to come, as its time tells if None."""
         missed = self.missed(given.at_ns) if missed is None else missed
         if self._arm.brakes_itself:
-            self.parts[-1].extend(self.coasting(missed))
+            self._coast(missed)
         elif missed:
             self.parts.append([self._last.joints] * STILL)
         self.parts[-1].append(given.joints)
         self._last = given
+
+    def here(self, now_ns: int) -> FloatArray:
+        """Return where the arm is at `now_ns`, (J,) rad; what it has braked until then it has braked."""
+        if self._arm.brakes_itself:
+            self._coast(self.missed(now_ns))
+        return self.parts[-1][-1]
 
     def missed(self, at_ns: int) -> int:
         """Return how many commands failed to come since the last; 0 where the next goes on from it."""
@@ -56,10 +62,11 @@ class Way:
         way = [self._last.joints, *self._last.braking]
         return [*way[1:], *way[-1:] * STILL][:missed]
 
-    def here(self, now_ns: int) -> FloatArray:
-        """Return where the arm is at `now_ns`, (J,) rad."""
-        coasted = self.coasting(self.missed(now_ns)) if self._arm.brakes_itself else []
-        return [self._last.joints, *coasted][-1]
+    def _coast(self, periods: int) -> None:
+        self.parts[-1].extend(self.coasting(periods))
+        at_ns, joints, braking = self._last
+        way, done = [joints, *braking], min(periods, len(braking))
+        self._last = Given(at_ns + periods * self._arm.period_ns, way[done], braking[done:])
 
 
 def place(arm: Arm, given: Given, begun: FloatArray, now_ns: int) -> FloatArray:
