@@ -37,7 +37,7 @@ def measure(engine: str, seconds: float, threads: int, policy_hz: float, realtim
         settings["realtime"] = realtime
         parameters = [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
         node = subprocess.Popen([sys.executable, "-c", NODE, "--ros-args", *parameters])
-        cameras = [start_camera(one.topic) for one in robot.cameras.values()]
+        cameras = [start_camera(one.topic, n) for n, one in enumerate(robot.cameras.values())]
         pauses = PauseWatch(os.sched_getaffinity(0)) if realtime else None
         try:
             heard = watch(robot, seconds)
@@ -115,10 +115,11 @@ def main() -> int:
     parser.add_argument("--runner-only", action="store_true", help="leave ROS out")
     parser.add_argument("--cameras", type=int, default=4, help="with --runner-only")
     parser.add_argument("--device", default="cpu", help="with --runner-only: cpu or cuda")
-    parser.add_argument("--publish", help=argparse.SUPPRESS)
+    parser.add_argument("--publish", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.publish:
-        publish_camera(arguments.publish)
+        topic, number = arguments.publish
+        publish_camera(topic, int(number))
         return 0
     if not arguments.runner_only:
         # As on the two cores that the figures are for.

@@ -32,6 +32,7 @@ SPREAD = (0.01, 0.01, 0.01, 0.02, 0.02, 0.02, 0.0)  # of the random actions: m, 
 CPUS = 2
 PATIENCE_S = 5.0
 AWAKE_NS = 300_000
+DRIFT = 2e-4
 
 
 def contract(cameras: int = 2, policy_hz: float = 10.0) -> Contract:
@@ -69,8 +70,11 @@ def write_bundle(folder: Path, robot: Contract, *, horizon: int = 10) -> Path:
     return folder
 
 
-def publish_camera(topic: str) -> None:
+def publish_camera(topic: str, number: int) -> None:
     """Publish images on `topic` until stdin ends, stamped with the moment at which each is due to be sent.
+
+    As no two clocks are the same, camera `number` is DRIFT faster than the one before it: so each meets the
+    other, and the ticks of policy and commands, in every phase, and figures do not hang on how a run began.
 
     As a camera's driver has it, the image lies ready by then. The last moment is waited for without sleep:
     what a sleeping process takes to wake up is none of the time of an image that is on its way.
@@ -87,10 +91,11 @@ def publish_camera(topic: str) -> None:
     source = Source(topic, "sensor_msgs/msg/Image", CAMERA_HZ)
     # A camera that shows the same all the time counts as frozen.
     payloads = [Payload(source, seed=seed) for seed in range(3)]
-    number, due_ns = 0, time.time_ns()
+    period_ns = round(1e9 / CAMERA_HZ / (1.0 + DRIFT * (number + 1)))
+    count, due_ns = 0, time.time_ns()
     while not ended.is_set():
-        number, due_ns = number + 1, max(due_ns + round(1e9 / CAMERA_HZ), time.time_ns())
-        image = payloads[number % len(payloads)].numbered(number, due_ns)
+        count, due_ns = count + 1, max(due_ns + period_ns, time.time_ns())
+        image = payloads[count % len(payloads)].numbered(count, due_ns)
         time.sleep(max(0, due_ns - time.time_ns() - AWAKE_NS) / 1e9)
         while time.time_ns() < due_ns:
             pass
@@ -99,9 +104,9 @@ def publish_camera(topic: str) -> None:
     rclpy.shutdown()
 
 
-def start_camera(topic: str) -> subprocess.Popen[str]:
-    """Return a process of its own that publishes images on `topic`; closing its stdin ends it."""
-    command = [sys.executable, str(Path(__file__).with_name("latency.py")), "--publish", topic]
+def start_camera(topic: str, number: int) -> subprocess.Popen[str]:
+    """Return a process of its own, camera `number` on `topic`; closing its stdin ends it."""
+    command = [sys.executable, str(Path(__file__).with_name("latency.py")), "--publish", topic, str(number)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
 
 
