@@ -15,7 +15,6 @@ from dynamo_ros.core.commander import ArmCommand, Commander, StopReason
 from dynamo_ros.core.deployable import Deployable
 from dynamo_ros.core.gate_board import GateBoard
 from dynamo_ros.core.plans import Counts, Episode, Plan, Work
-from dynamo_ros.core.rehearsal import Rehearsal
 from dynamo_ros.core.senses import Senses
 from dynamo_ros.core.starting import RunnerError, check_fresh
 from dynamo_ros.core.steering import Steering
@@ -28,7 +27,7 @@ __all__ = ["Runner", "RunnerError"]
 
 
 class Runner:
-    """Runs one bundle. All but `infer` and `rehearse` belongs to one thread; these may run on another.
+    """Runs one bundle. All but `infer` belongs to one thread; `infer` may run on another.
 
     What the gates of the contract are told goes to `gates`; what a person targets in mid-run, to `takeover`.
     """
@@ -47,7 +46,6 @@ class Runner:
         self._thinker = Thinker(bundle, self.timings, self._commander.forward)
         self.infer, self.warm_up = self._thinker.infer, self._thinker.warm_up
         self.takeover = self._steering.takeover
-        self._rehearsal: Rehearsal | None = None  # only where there is a thread for it
         self._tick_ns = 0
         self.seen: Plan | None = None  # what came last of inference
         self.observation: Observation | None = None  # what it was last given
@@ -183,12 +181,6 @@ class Runner:
         self._steering.observe(tick_ns, self._senses.stamps_ns)
         self.observation = observation
         return Work(episode, observation)
-
-    def rehearse(self, plan: Plan) -> None:
-        """Fetch what the first command by `plan` needs, after `infer`, on its thread; nothing comes of it."""
-        if self._rehearsal is None:
-            self._rehearsal = Rehearsal(self.contract)
-        self._rehearsal.go_through(plan, self._commander.joints)
 
     def accept(self, plan: Plan, now_ns: int) -> None:
         """Act by `plan` from now on; one of an earlier episode, or that comes too late, is dropped."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -106,12 +105,7 @@ class Worker:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             self._begun.set()
-            runner, _, future = job
             infer(*job)
-            if future.exception() is None:
-                # Before the first command no joints are known: at zero, a Franka can't be. Nothing is lost.
-                with contextlib.suppress(Exception):
-                    runner.rehearse(future.result())
 
 
 def infer(runner: Runner, work: Work, future: Future[Plan]) -> None:
