@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +12,10 @@ pytest.importorskip("rclpy")
 
 from dynamo_policies.contract import Contract, load_contract
 from dynamo_ros.nodes.faults.policy import swinging
-from dynamo_ros.nodes.faults.rig import Rig, for_rig, rig
+from dynamo_ros.nodes.faults.rig import Rig, rig
 from dynamo_ros.nodes.faults.run import try_whatever_comes
 from dynamo_ros.nodes.faults.table import ros_faults
-from ideal_robot import write_patient
+from faults_fixtures import patient_for_rig
 from policy_fixtures import CONTRACT as KITCHEN
 
 ALLEGRO = load_contract(Path(__file__).parents[2] / "config" / "robots" / "allegro_manipulation.yaml")
@@ -49,11 +48,7 @@ def test_policy_swings_the_hand_within_its_limits_and_nothing_else() -> None:
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory: pytest.TempPathFactory) -> Contract:
     """A contract for computers that tests keep busy."""
-    path = tmp_path_factory.mktemp("contract") / "patient.yaml"
-    write_patient(ALLEGRO, path)
-    contract = load_contract(path)
-    clock = dataclasses.replace(contract.gates.clock, jump_ms=1e3)
-    return for_rig(dataclasses.replace(contract, gates=dataclasses.replace(contract.gates, clock=clock)))
+    return patient_for_rig(ALLEGRO, tmp_path_factory.mktemp("contract"))
 
 
 @pytest.fixture(scope="module")

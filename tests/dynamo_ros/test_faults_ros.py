@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from dynamo_policies.bundle import load_bundle
-from dynamo_policies.contract import Contract, load_contract
+from dynamo_policies.contract import Contract
 from dynamo_policies.errors import UnknownNameError
 from dynamo_ros.core.motion import Motion
 from dynamo_ros.core.ways import Given
@@ -24,11 +24,11 @@ from dynamo_ros.nodes.faults.arm import sent_ns
 from dynamo_ros.nodes.faults.bundle import write_onward
 from dynamo_ros.nodes.faults.own_clock import COMPILER, PACKAGES
 from dynamo_ros.nodes.faults.policy import FailingPolicy
-from dynamo_ros.nodes.faults.rig import NODE, Rig, for_rig, rig
+from dynamo_ros.nodes.faults.rig import NODE, Rig, rig
 from dynamo_ros.nodes.faults.run import run_over_ros, try_whatever_comes
 from dynamo_ros.nodes.faults.table import ros_faults
 from dynamo_ros.nodes.faults.trials import answer, lateness, violations
-from ideal_robot import write_patient
+from faults_fixtures import patient_for_rig
 from policy_fixtures import CONTRACT as KITCHEN
 
 PERIOD, MS = KITCHEN.arm.period_ns, 1_000_000
@@ -179,13 +179,7 @@ def test_unknown_fault_is_refused() -> None:
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory: pytest.TempPathFactory) -> Contract:
     """A contract for computers that tests keep busy."""
-    path = tmp_path_factory.mktemp("contract") / "patient.yaml"
-    write_patient(KITCHEN, path)
-    contract = load_contract(path)
-    deadman = dataclasses.replace(contract.gates.deadman, max_age_ms=1e3)
-    clock = dataclasses.replace(contract.gates.clock, jump_ms=1e3)
-    gates = dataclasses.replace(contract.gates, deadman=deadman, clock=clock)
-    return for_rig(dataclasses.replace(contract, gates=gates))
+    return patient_for_rig(KITCHEN, tmp_path_factory.mktemp("contract"))
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ def patience_ns(arm: Arm) -> int:
     return round((BRAKING_PERIODS if arm.brakes_itself else PAUSE_PERIODS) * arm.period_ns)
 
 
-def missed_periods(gap_ns: int, period_ns: int) -> int:
-    """Return how many commands, one a period, failed to come in a gap between two, the nearest number."""
-    return max(0, -((period_ns - 2 * gap_ns) // (2 * period_ns)) - 1)
+def missed_commands(gap_ns: int, *, period_ns: int, patience_ns: int) -> int:
+    """Return how many commands failed to come in a gap between two, the nearest number; 0 without a pause."""
+    return -((period_ns - 2 * gap_ns) // (2 * period_ns)) - 1 if gap_ns > patience_ns else 0
 
 
 class CommandClock:
@@ -55,9 +55,8 @@ class CommandClock:
 
     def missed(self, now_ns: int) -> int:
         """Return for how many periods nothing was sent, 0 without a pause; then they count as made up."""
-        if not self.paused(now_ns):
-            return 0
-        periods = missed_periods(now_ns - self._sent_ns, self._period_ns)
+        gap_ns = now_ns - self._sent_ns
+        periods = missed_commands(gap_ns, period_ns=self._period_ns, patience_ns=self._patience_ns)
         self._sent_ns += periods * self._period_ns
         return periods
 

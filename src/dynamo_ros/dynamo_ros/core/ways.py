@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dynamo_policies.sinks import Arm
-from dynamo_ros.core.command_clock import missed_periods, patience_ns
+from dynamo_ros.core.command_clock import missed_commands, patience_ns
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -54,8 +54,8 @@ class Way:
 
     def missed(self, at_ns: int) -> int:
         """Return how many commands failed to come since the last; 0 where the next goes on from it."""
-        gap_ns = at_ns - self._last.at_ns
-        return missed_periods(gap_ns, self._arm.period_ns) if gap_ns > patience_ns(self._arm) else 0
+        gap_ns, arm = at_ns - self._last.at_ns, self._arm
+        return missed_commands(gap_ns, period_ns=arm.period_ns, patience_ns=patience_ns(arm))
 
     def coasting(self, missed: int) -> list[FloatArray]:
         """Return where an arm that brakes itself goes in so many periods; at its end it stands STILL."""

@@ -113,10 +113,8 @@ def flood(contract: Contract, words: SimpleQueue[str]) -> None:
     node = rclpy.create_node("flood")
     joints = contract.streams[contract.arm_stream].topic
     floods: dict[str, tuple[Any, str]] = {
-        "streams": (
-            JointState(name=["nobody"], position=[0.0]),
-            joints,
-        ),  # taken by a thread of the node's own
+        # Taken by a thread of the node's own.
+        "streams": (JointState(name=["nobody"], position=[0.0]), joints),
         "executor": (Bool(), contract.gates.estop.topic),
     }
     while word := words.get():

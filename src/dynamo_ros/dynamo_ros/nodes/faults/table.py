@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 from dynamo_policies.contract import Contract
@@ -87,17 +88,12 @@ def _camera(contract: Contract) -> dict[str, RosFault]:
 def _joints(contract: Contract) -> dict[str, RosFault]:
     name = contract.arm_stream
     stale, unreadable = expect.stale(name), expect.at_once(name, "unreadable")
-
-    def sends(
-        what: str, make: Callable[[], bad.Distortion], expects: Expects, lasts_s: float = 0.3
-    ) -> RosFault:
-        return _expected(contract, what, _distort(make), _distort(lambda: bad.faithful), expects, lasts_s)
-
+    sends = partial(_sends, contract, lambda rig: rig.arm.line)
     return {
         "joints silent": sends("0.3 s", lambda: bad.silent, stale),
         "joints frozen": sends(
             "one position, new stamps", lambda: bad.faithful, expect.frozen(name), 1.0
-        )._replace(begin=_freeze, after=STOPPED),
+        )._replace(begin=_freeze(lambda rig: rig.arm.line), after=STOPPED),
         "joints slow": sends("4 Hz", lambda: bad.slowed(4.0), stale, 0.4),
         "joints late": sends("0.3 s", lambda: bad.delayed(300.0), stale),
         "joints reordered": sends("overtaking by 40 ms", lambda: bad.reordered(40.0), expect.nothing, 1.0),
@@ -112,19 +108,12 @@ def _hand(contract: Contract) -> dict[str, RosFault]:
     if (name := contract.hand_stream) is None:
         return {}
     stale, unreadable = expect.stale_hand(name), expect.at_once(name, "unreadable")
-
-    def sends(
-        what: str, make: Callable[[], bad.Distortion], expects: Expects, lasts_s: float = 0.3
-    ) -> RosFault:
-        return _expected(
-            contract, what, _distort_hand(make), _distort_hand(lambda: bad.faithful), expects, lasts_s
-        )
-
+    sends = partial(_sends, contract, lambda rig: rig.hand.line)
     return {
         "hand silent": sends("0.3 s", lambda: bad.silent, stale),
         "hand frozen": sends(
             "one posture, new stamps", lambda: bad.faithful, expect.frozen_hand(name), 1.0
-        )._replace(begin=_freeze_hand, after=STOPPED),
+        )._replace(begin=_freeze(lambda rig: rig.hand.line), after=STOPPED),
         "hand slow": sends("4 Hz", lambda: bad.slowed(4.0), stale, 0.4),
         "hand late": sends("0.3 s", lambda: bad.delayed(300.0), stale),
         "hand reordered": sends("overtaking by 40 ms", lambda: bad.reordered(40.0), expect.nothing, 1.0),
@@ -255,26 +244,31 @@ def _spoil(word: str) -> Act:
     return lambda rig: rig.spoil(word)
 
 
-def _distort(make: Callable[[], bad.Distortion]) -> Act:
+def _sends(
+    contract: Contract,
+    line_of: Callable[[Rig], bad.Line],
+    what: str,
+    make: Callable[[], bad.Distortion],
+    expects: Expects,
+    lasts_s: float = 0.3,
+) -> RosFault:
+    """Return a fault of the joint states that go by a line of the rig."""
+    begin, end = _distort(line_of, make), _distort(line_of, lambda: bad.faithful)
+    return _expected(contract, what, begin, end, expects, lasts_s)
+
+
+def _distort(line_of: Callable[[Rig], bad.Line], make: Callable[[], bad.Distortion]) -> Act:
     def distort(rig: Rig) -> None:
-        rig.arm.line.distort = make()
+        line_of(rig).distort = make()
 
     return distort
 
 
-def _distort_hand(make: Callable[[], bad.Distortion]) -> Act:
-    def distort(rig: Rig) -> None:
-        rig.hand.line.distort = make()
+def _freeze(line_of: Callable[[Rig], bad.Line]) -> Act:
+    def freeze(rig: Rig) -> None:
+        line_of(rig).distort = bad.frozen("position", line_of(rig).last)
 
-    return distort
-
-
-def _freeze_hand(rig: Rig) -> None:
-    rig.hand.line.distort = bad.frozen("position", rig.hand.line.last)
-
-
-def _freeze(rig: Rig) -> None:
-    rig.arm.line.distort = bad.frozen("position", rig.arm.line.last)
+    return freeze
 
 
 def _set(**values: object) -> Act:
