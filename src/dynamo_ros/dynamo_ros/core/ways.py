@@ -47,9 +47,13 @@ class Way:
         self._last = given
 
     def here(self, now_ns: int) -> FloatArray:
-        """Return where the arm is at `now_ns`, (J,) rad; what it has braked until then it has braked."""
+        """Return where the arm is at `now_ns`, (J,) rad; what it has braked by then, or stood, it has."""
+        missed = self.missed(now_ns)
         if self._arm.brakes_itself:
-            self._coast(self.missed(now_ns))
+            self._coast(missed)
+        elif missed:
+            self.parts.append([self._last.joints] * STILL)
+            self._last = self._last._replace(at_ns=now_ns)
         return self.parts[-1][-1]
 
     def missed(self, at_ns: int) -> int:
